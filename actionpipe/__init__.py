@@ -1,0 +1,3 @@
+"""actionpipe: folders of videos in, class labels out."""
+
+__version__ = "0.1.0"

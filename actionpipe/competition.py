@@ -1,0 +1,257 @@
+"""The competition file: WHAT is to be solved, as a validated, typed object. Data, never code."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from actionpipe.errors import UserError
+
+COMPETITIONS = Path(__file__).parents[1] / "configs" / "competitions"
+DEFAULT = COMPETITIONS / "aiconnect21.yaml"
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+"""A name that becomes a folder or file name."""
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Table(_Data):
+    """Column names of ``train.csv`` and ``sample_submission.csv``."""
+
+    video: str = "video_filename"
+    label: str = "class"
+    group: str | None = None
+    """Clips with the same value never stand in two folds."""
+
+
+class Folds(_Data):
+    """How the training clips are cut into folds."""
+
+    number: int = Field(default=5, ge=2)
+    seed: int = 42
+    train: list[int] | Literal["all"] = [0]
+    """The folds that ``train.sh`` trains when it is not told."""
+
+    @property
+    def to_train(self) -> list[int]:
+        """The folds that ``train.sh`` trains when it is not told, as numbers."""
+        return list(range(self.number)) if self.train == "all" else list(self.train)
+
+    @model_validator(mode="after")
+    def _folds_exist(self) -> Self:
+        wrong = [fold for fold in self.to_train if not 0 <= fold < self.number]
+        if wrong or not self.to_train:
+            raise ValueError(f"train: {self.train} must be 'all' or name folds from 0 to {self.number - 1}")
+        return self
+
+
+class Oversampling(_Data):
+    """Classes whose clips stand ``times`` times in the oversampled list."""
+
+    classes: list[str] = []
+    times: int = Field(default=3, ge=1)
+
+
+class Member(_Data):
+    """One classifier of the ensemble."""
+
+    name: Name
+    recipe: str
+    clips: Literal["plain", "oversampled"] = "plain"
+    weight: float = Field(default=1.0, ge=0)
+    checkpoint: Path | None = None
+    """Weights to score with when none were trained here; relative to DATA."""
+    overrides: dict[str, Any] = {}
+    """Dotted keys of the recipe and their values, as ``--cfg-options`` takes them."""
+
+
+class Detector(_Data):
+    """The object detector whose findings the rules may use."""
+
+    name: Name = "detector"
+    recipe: str
+    classes: list[str] = Field(min_length=1)
+    boxes: Path = Path("train_boxes.csv")
+    """A table (video, frame, class, xmin, ymin, xmax, ymax) or a COCO .json; relative to DATA."""
+    background_frames: int = Field(default=0, ge=0)
+    """So many frames of each training clip that has no box at all are shown to the detector as background."""
+    checkpoint: Path | None = None
+    overrides: dict[str, Any] = {}
+
+
+class Distrust(_Data):
+    """``label`` with a probability below ``below`` becomes the most probable other class."""
+
+    kind: Literal["distrust"]
+    label: str
+    below: Probability
+
+
+class Prefer(_Data):
+    """``over`` becomes ``label`` when ``label`` is among the runners-up: ranks 2 to ``ranks`` by probability."""
+
+    kind: Literal["prefer"]
+    label: str
+    over: str
+    ranks: int = Field(default=3, ge=2)
+
+
+class Detect(_Data):
+    """A label in ``when`` becomes ``label`` when the detector finds more than ``more_than`` boxes (or frames)."""
+
+    kind: Literal["detect"]
+    label: str
+    when: list[str] = Field(min_length=1)
+    detected: str
+    """The detector's class to count."""
+    score: Probability
+    """Only boxes with a score strictly above this count."""
+    more_than: int = Field(ge=0)
+    count: Literal["boxes", "frames"] = "boxes"
+
+
+Rule = Annotated[Distrust | Prefer | Detect, Field(discriminator="kind")]
+
+
+class Competition(_Data):
+    """One competition. ``classes`` in this order are the columns of every score table."""
+
+    name: Name
+    classes: list[str] | Literal["auto"]
+    table: Table = Table()
+    metric: Literal["macro_f1", "weighted_f1", "micro_f1", "accuracy", "mean_class_accuracy"] = "macro_f1"
+    folds: Folds = Folds()
+    oversampling: Oversampling = Oversampling()
+    members: list[Member] = Field(min_length=1)
+    detector: Detector | None = None
+    fallback: str | None = None
+    """The label of a test video that cannot be read; the most frequent training label when not named."""
+    rules: list[Rule] = []
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes: list[str] | str) -> list[str] | str:
+        if classes != "auto" and (len(classes) < 2 or len(set(classes)) != len(classes)):
+            raise ValueError("name at least two classes, each once, or write auto")
+        return classes
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        names = [member.name for member in self.members] + ([self.detector.name] if self.detector else [])
+        if len(set(names)) != len(names):
+            raise ValueError(f"members and detector need different names, found {names}")
+        if not any(member.weight > 0 for member in self.members):
+            raise ValueError("at least one member needs a weight above 0")
+        if self.classes != "auto":
+            self._check_labels(self.classes)
+        for rule in self.rules:
+            if isinstance(rule, Detect):
+                if self.detector is None:
+                    raise ValueError(f"a rule detects '{rule.detected}' but no detector is given")
+                if rule.detected not in self.detector.classes:
+                    raise ValueError(
+                        f"a rule detects '{rule.detected}', which is not among the detector's classes "
+                        f"{self.detector.classes}"
+                    )
+        return self
+
+    def _check_labels(self, classes: list[str]) -> None:
+        used = {("oversampling.classes", label) for label in self.oversampling.classes}
+        used |= {("fallback", self.fallback)} if self.fallback is not None else set()
+        for number, rule in enumerate(self.rules):
+            labels = [rule.label]
+            labels += [rule.over] if isinstance(rule, Prefer) else []
+            labels += rule.when if isinstance(rule, Detect) else []
+            used |= {(f"rules.{number}", label) for label in labels}
+        unknown = sorted(pair for pair in used if pair[1] not in classes)
+        if unknown:
+            found = ", ".join(f"{where}: '{label}'" for where, label in unknown)
+            raise ValueError(f"unknown class in {found}; the classes are {classes}")
+
+    def resolved(self, labels: list[str]) -> "Competition":
+        """The competition with ``classes: auto`` replaced by the sorted ``labels`` of the training table.
+
+        Raises:
+            UserError: a rule or the oversampling names a class that is not among them.
+        """
+        if self.classes != "auto":
+            return self
+        try:
+            return Competition.model_validate({**self.model_dump(), "classes": sorted(set(labels))})
+        except ValidationError as error:
+            raise UserError(f"competition '{self.name}' with the classes of the training table: {_lines(error)}") from None
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes in order; ``resolved`` must have been called when the file says ``auto``."""
+        if isinstance(self.classes, str):
+            raise UserError("the classes are 'auto' and not known yet; run: python preprocess.py")
+        return self.classes
+
+
+def find(data: Path, given: Path | None = None) -> Path:
+    """The competition file: the one given, else ``DATA/competition.yaml``, else the original challenge."""
+    if given is not None:
+        shipped = COMPETITIONS / f"{given}.yaml"
+        return shipped if not given.exists() and shipped.exists() else given
+    own = data / "competition.yaml"
+    return own if own.exists() else DEFAULT
+
+
+def load(path: Path) -> Competition:
+    """Read and validate a competition file.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or has unknown or wrong keys (all of them are named).
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        shipped = ", ".join(sorted(file.stem for file in COMPETITIONS.glob("*.yaml")))
+        raise UserError(f"no competition file at {path}; write one, or name one of: {shipped}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a YAML file: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold keys such as name, classes and members; found {type(content).__name__}")
+    try:
+        return Competition.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_lines(error)}") from None
+
+
+def _lines(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"] if part not in {"distrust", "prefer", "detect"})
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            owner = _model_at(fault["loc"])
+            message = f"unknown key; the keys here are: {', '.join(owner.model_fields)}"
+        lines.append(f"{where}: {message}" if where else message)
+    count = f"{len(lines)} fault" + ("s" if len(lines) != 1 else "")
+    return "\n".join([f"{count} in the competition file", *(f"  - {line}" for line in lines)])
+
+
+_MODELS: dict[str, type[_Data]] = {
+    "table": Table,
+    "folds": Folds,
+    "oversampling": Oversampling,
+    "members": Member,
+    "detector": Detector,
+    "distrust": Distrust,
+    "prefer": Prefer,
+    "detect": Detect,
+}
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[_Data]:
+    """The model that owns the last key of an error's location."""
+    for part in reversed(location[:-1]):
+        if part in _MODELS:
+            return _MODELS[str(part)]
+    return Competition

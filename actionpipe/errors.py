@@ -1,0 +1,29 @@
+"""Errors that a user can act on, and the exit codes of every command."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status says to the shell and to ``run.sh``."""
+
+    OK = 0
+    FAILED = 1
+    """Something broke that is not the input's fault."""
+    WRONG_INPUT = 2
+    """A table, flag, file or folder is not as it must be; nothing was written."""
+    INCOMPLETE = 3
+    """The work is done and written, but some videos could not be read (``--allow-unreadable`` accepts that)."""
+
+
+class UserError(Exception):
+    """Wrong input: the message says what was found, where, and what to type next. Commands print it and exit with 2."""
+
+
+class TableError(UserError):
+    """All faults of one or more tables at once, one line each."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = list(faults)
+        count = f"{len(self.faults)} fault" + ("s" if len(self.faults) != 1 else "")
+        super().__init__("\n".join([f"{count} in the input, nothing was written:", *(f"  - {f}" for f in self.faults)]))

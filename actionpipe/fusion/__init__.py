@@ -1,0 +1,1 @@
+"""Ensemble and rules: scores and detections become one label per video."""

@@ -1,0 +1,1 @@
+"""Scoring clips and frames with trained models."""

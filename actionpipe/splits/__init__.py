@@ -1,0 +1,1 @@
+"""Tables, folds, oversampling, list files and COCO files."""

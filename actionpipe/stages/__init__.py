@@ -1,0 +1,1 @@
+"""The commands: one module per script at the top, a typed function behind a thin command line."""

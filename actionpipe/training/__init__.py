@@ -1,0 +1,1 @@
+"""Building and running an mmengine Runner from a recipe."""

@@ -1,0 +1,1 @@
+"""Videos: find, probe, decode, choose frames, store them, keep a manifest."""
