@@ -32,6 +32,6 @@ def guarded(app: Callable[..., Any]) -> int:
         print("stopped; run the same command again to go on", file=sys.stderr)
         return 130
     except typer.TyperException as error:
-        error.show()
+        print(f"error: {error.format_message()}; --help lists the flags", file=sys.stderr)
         return ExitCode.WRONG_INPUT
     return int(code or 0)

@@ -66,6 +66,8 @@ class Member(_Data):
     weight: float = Field(default=1.0, ge=0)
     checkpoint: Path | None = None
     """Weights to score with when none were trained here; relative to DATA."""
+    weights: Literal["scratch"] | Path | None = None
+    """Starting weights (relative to DATA) in place of the recipe's own; ``scratch`` starts from random weights."""
     overrides: dict[str, Any] = {}
     """Dotted keys of the recipe and their values, as ``--cfg-options`` takes them."""
 
@@ -81,6 +83,7 @@ class Detector(_Data):
     background_frames: int = Field(default=0, ge=0)
     """So many frames of each training clip that has no box at all are shown to the detector as background."""
     checkpoint: Path | None = None
+    weights: Literal["scratch"] | Path | None = None
     overrides: dict[str, Any] = {}
 
 
@@ -184,7 +187,9 @@ class Competition(_Data):
         try:
             return Competition.model_validate({**self.model_dump(), "classes": sorted(set(labels))})
         except ValidationError as error:
-            raise UserError(f"competition '{self.name}' with the classes of the training table: {_lines(error)}") from None
+            raise UserError(
+                f"competition '{self.name}' with the classes of the training table: {_lines(error)}"
+            ) from None
 
     @property
     def class_names(self) -> list[str]:

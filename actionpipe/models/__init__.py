@@ -1,1 +1,18 @@
-"""Datasets, transforms, metrics and hooks that mmaction2 lacks, registered with it."""
+"""Datasets, transforms, metrics, hooks and networks that mmaction2 and mmdet lack, one a file, registered with mmengine.
+
+``register()`` makes all of them known; call it after ``openmmlab.activate()``.
+"""
+
+
+def register() -> None:
+    """Import every module of this package, which registers what it defines."""
+    from actionpipe.models import (  # noqa: F401  (imported for what they register)
+        augment,
+        checkpoints,
+        frame_clips,
+        metrics,
+        preprocessor,
+        progress,
+        seeding,
+        slim_resnet_tsm,
+    )

@@ -1,0 +1,218 @@
+"""The ONE place that knows how mmaction2, mmdet, mmcv and mmengine are made to run on current torch.
+
+Call ``activate()`` before the first import of any of them. It does five things, and each only where it is needed:
+
+1. ``mmcv._ext``: mmcv is installed without its compiled operators; a module stands in whose ``nms``,
+   ``roi_align_forward`` and ``roi_align_backward`` are torchvision's operators. Every other operator raises when called.
+2. mmaction2 1.2.0 asserts ``mmcv < 2.2.0`` at import: mmcv's version is presented as 2.1.0 while mmaction2 imports.
+3. mmaction2's wheel lacks the package ``mmaction.models.localizers.drn`` that its own code imports.
+4. Some of mmaction2's transforms use names that NumPy 2 removed (``np.Inf``).
+5. mmengine's checkpoint loader falls back to unpickling anything; ours refuses (see ``actionpipe.training.weights``).
+"""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+PRESENTED_MMCV = "2.1.0"
+"""The newest mmcv that mmaction2 1.2.0 accepts."""
+
+
+def activate() -> None:
+    """Make ``import mmaction``, ``mmdet``, ``mmcv.ops`` and ``mmengine`` work in this process. Cheap when repeated."""
+    if "mmaction" in sys.modules and getattr(sys.modules["mmaction"], "_actionpipe", False):
+        return
+    with warnings.catch_warnings():
+        # Their import-time warnings (removed aliases, optional packages) tell a user nothing.
+        warnings.simplefilter("ignore")
+        provide_operators()
+        provide_numpy_names()
+        provide_localizers_drn()
+        _import_mmaction()
+        refuse_unsafe_pickles()
+
+
+def _import_mmaction() -> None:
+    import mmcv
+
+    version = mmcv.__version__
+    mmcv.__version__ = PRESENTED_MMCV
+    try:
+        mmaction = importlib.import_module("mmaction")
+    finally:
+        mmcv.__version__ = version
+    mmaction._actionpipe = True
+    from mmaction.utils import register_all_modules
+
+    # Registers models, datasets and transforms; the default scope is set by each recipe.
+    register_all_modules(init_default_scope=False)
+
+
+def provide_operators() -> None:
+    """Register ``mmcv._ext`` backed by torchvision, unless mmcv was compiled."""
+    if "mmcv._ext" in sys.modules or importlib.util.find_spec("mmcv._ext") is not None:
+        return
+    sys.modules["mmcv._ext"] = _TorchvisionOperators()
+
+
+class _TorchvisionOperators(types.ModuleType):
+    """Stands in for mmcv's compiled module; names that nobody calls may be looked up freely, as mmcv does at import."""
+
+    def __init__(self) -> None:
+        super().__init__("mmcv._ext", "torchvision's operators under the names of mmcv's compiled module")
+        # pkgutil and importlib look at the spec, and treat a module with None there as broken.
+        self.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", loader=None)
+        self.nms = _nms
+        self.roi_align_forward = _roi_align_forward
+        self.roi_align_backward = _roi_align_backward
+
+    def __getattr__(self, name: str) -> Callable[..., NoReturn]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def missing(*_: Any, **__: Any) -> NoReturn:
+            raise NotImplementedError(
+                f"mmcv's compiled operator '{name}' is not available: this pipeline runs mmcv without compiled code and "
+                "replaces only nms and roi_align. Choose a model without this operator, or compile mmcv."
+            )
+
+        return missing
+
+
+def _nms(boxes: Any, scores: Any, iou_threshold: float, offset: int) -> Any:
+    """``boxes`` (N, 4) xyxy, ``scores`` (N,) -> int64 indices kept, by descending score.
+
+    ``offset`` 1 counts pixels inclusively (x2 - x1 + 1), which equals plain boxes whose far corner is moved by 1.
+    """
+    import torch
+    import torchvision
+
+    if offset:
+        boxes = boxes + boxes.new_tensor([0, 0, offset, offset])
+    # torchvision's CPU kernel knows neither half nor bfloat16.
+    dtype = torch.float64 if boxes.dtype == torch.float64 else torch.float32
+    return torchvision.ops.nms(boxes.to(dtype), scores.to(dtype), iou_threshold)
+
+
+def _roi_align_forward(
+    features: Any,
+    rois: Any,
+    output: Any,
+    argmax_y: Any,
+    argmax_x: Any,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
+    """``features`` (N, C, H, W), ``rois`` (K, 5) index and xyxy -> written into ``output`` (K, C, height, width)."""
+    import torch
+
+    del argmax_y, argmax_x
+    if pool_mode != 1:
+        raise NotImplementedError("roi_align with pool_mode 'max' is not available without compiled mmcv; use 'avg'")
+    dtype = _kernel_dtype(features)
+    pooled = torch.ops.torchvision.roi_align(
+        features.to(dtype), rois.to(dtype), spatial_scale, aligned_height, aligned_width, sampling_ratio, aligned
+    )
+    output.copy_(pooled)
+
+
+def _roi_align_backward(
+    grad_output: Any,
+    rois: Any,
+    argmax_y: Any,
+    argmax_x: Any,
+    grad_input: Any,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
+    """Gradient of ``_roi_align_forward`` with regard to the features, written into ``grad_input`` (N, C, H, W)."""
+    import torch
+
+    del argmax_y, argmax_x, pool_mode
+    dtype = _kernel_dtype(grad_output)
+    batch, channels, height, width = grad_input.shape
+    grad_input.copy_(
+        torch.ops.torchvision._roi_align_backward(
+            grad_output.to(dtype),
+            rois.to(dtype),
+            spatial_scale,
+            aligned_height,
+            aligned_width,
+            batch,
+            channels,
+            height,
+            width,
+            sampling_ratio,
+            aligned,
+        )
+    )
+
+
+def _kernel_dtype(tensor: Any) -> Any:
+    """The precision in which torchvision's roi_align kernel can take ``tensor``: as it is, but for bfloat16."""
+    import torch
+
+    return torch.float32 if tensor.dtype in {torch.bfloat16, torch.float16} else tensor.dtype
+
+
+def provide_localizers_drn() -> None:
+    """Register a stand-in for ``mmaction.models.localizers.drn``, which mmaction2's wheel forgot to pack."""
+    spec = importlib.util.find_spec("mmaction")  # finds the package without running it
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError("mmaction2 is not installed; run: bash install.sh")
+    from pathlib import Path
+
+    package = Path(next(iter(spec.submodule_search_locations))) / "models" / "localizers" / "drn"
+    name = "mmaction.models.localizers.drn"
+    if (package / "drn.py").exists() or name in sys.modules:
+        return
+
+    class DRN:
+        """Temporal grounding by DRN; its code is missing from mmaction2's wheel."""
+
+        def __init__(self, *_: Any, **__: Any) -> None:
+            raise NotImplementedError("DRN is missing from mmaction2's wheel; no recognition recipe uses it")
+
+    for full_name in (name, f"{name}.drn"):
+        module = types.ModuleType(full_name)
+        module.__spec__ = importlib.machinery.ModuleSpec(full_name, loader=None, is_package=full_name == name)
+        module.DRN = DRN  # type: ignore[attr-defined]
+        sys.modules[full_name] = module
+    sys.modules[name].__path__ = []
+
+
+def provide_numpy_names() -> None:
+    """Give back the aliases that NumPy 2 removed and that mmaction2's pose transforms still use."""
+    import numpy as np
+
+    for alias, name in {"Inf": "inf"}.items():
+        if alias not in np.__dict__:
+            setattr(np, alias, getattr(np, name))
+
+
+def refuse_unsafe_pickles() -> None:
+    """Replace mmengine's checkpoint reader, which unpickles anything with a warning, by ours, which refuses."""
+    from mmengine.runner import checkpoint
+
+    from actionpipe.training.weights import read_torch_file
+
+    def load(file: Any, map_location: Any = None, weights_only: Any = None) -> Any:
+        del weights_only
+        return read_torch_file(file, map_location=map_location or "cpu")
+
+    checkpoint._safe_torch_load = load

@@ -1,0 +1,82 @@
+"""How a stage's work is spread over processes: one on the CPU, or torchrun's on N GPUs or N gloo processes."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from actionpipe.errors import UserError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """``count`` processes a machine on ``device`` (``cpu`` or ``cuda``), over ``nodes`` machines."""
+
+    device: str
+    count: int
+    nodes: int = 1
+    node_rank: int = 0
+    master_address: str = "127.0.0.1"
+    master_port: str = "29500"
+
+    def command(self, module: str, *arguments: str) -> list[str]:
+        """The command that runs ``python -m module arguments`` in these processes."""
+        if self.count == 1 and self.nodes == 1:
+            return [sys.executable, "-m", module, *arguments]
+        if self.nodes == 1:  # torchrun finds a free port
+            meeting = ["--standalone"]
+        else:
+            meeting = [f"--nnodes={self.nodes}", f"--node-rank={self.node_rank}"]
+            meeting += [f"--master-addr={self.master_address}", f"--master-port={self.master_port}"]
+        return [
+            *(sys.executable, "-m", "torch.distributed.run"),
+            *meeting,
+            f"--nproc-per-node={self.count}",
+            *("-m", module, *arguments),
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """The environment for them: GPUs hidden on ``cpu``, cores shared out evenly."""
+        environment = dict(os.environ, PYTHONUNBUFFERED="1")
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // self.count)))
+        # Compute threads that spin while they wait take the cores that the loader's workers need.
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        if self.device == "cpu":
+            environment["CUDA_VISIBLE_DEVICES"] = ""
+        return environment
+
+
+def choose(gpus: int, device: str = "auto", environment: Mapping[str, str] = os.environ) -> Processes:
+    """Check ``gpus`` and ``device`` against this machine.
+
+    NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT are honoured, as torchrun's users set them.
+
+    Raises:
+        UserError: fewer GPUs than asked for, or an unknown device.
+    """
+    if device not in {"auto", "cpu", "cuda"}:
+        raise UserError(f"--device takes auto, cpu or cuda; found '{device}'")
+    nodes = int(environment.get("NNODES", "1"))
+    several = {
+        "nodes": nodes,
+        "node_rank": int(environment.get("NODE_RANK", "0")),
+        "master_address": environment.get("MASTER_ADDR", "127.0.0.1"),
+        "master_port": environment.get("MASTER_PORT", "29500"),
+    }
+    if nodes > 1 and "MASTER_ADDR" not in environment:
+        raise UserError(
+            f"NNODES is {nodes}, so MASTER_ADDR must name the first machine: MASTER_ADDR=host NODE_RANK=0 …"
+        )
+    if device == "cpu" or (device == "auto" and gpus == 0):
+        return Processes("cpu", max(1, gpus), **several)  # type: ignore[arg-type]
+    import torch
+
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus > found or found == 0:
+        asked = f"{gpus} GPU" + ("s" if gpus != 1 else "")
+        there = f"this machine has {found}" if found else "this machine has none that torch can use"
+        raise UserError(
+            f"{asked} asked for, but {there}; type 0 to run on the CPU, or --device cpu for {gpus} processes"
+        )
+    return Processes("cuda", max(1, gpus), **several)  # type: ignore[arg-type]

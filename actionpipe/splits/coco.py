@@ -1,0 +1,148 @@
+"""COCO files for the detector: frames of clips as images, with the boxes of the training clips."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict
+
+from actionpipe.errors import UserError
+from actionpipe.splits.boxes import Box
+from actionpipe.splits.lists import Clip
+from actionpipe.video.manifest import Entry, Manifest
+
+FRAME_NAME = "img_{frame:05d}.jpg"
+
+
+class Image(TypedDict):
+    """One frame."""
+
+    id: int
+    file_name: str
+    """Relative to the frames root, posix."""
+    width: int
+    height: int
+    video: str
+    """As the user's table writes it."""
+    frame: int
+    """From 1."""
+
+
+class Annotation(TypedDict):
+    """One box: ``bbox`` is x, y, width, height in pixels."""
+
+    id: int
+    image_id: int
+    category_id: int
+    bbox: list[float]
+    area: float
+    iscrowd: int
+    segmentation: list[list[float]]
+
+
+class Category(TypedDict):
+    """One class of the detector; ids count from 1 in the order of ``detector.classes``."""
+
+    id: int
+    name: str
+
+
+class Coco(TypedDict):
+    """A COCO file."""
+
+    images: list[Image]
+    annotations: list[Annotation]
+    categories: list[Category]
+
+
+def boxes_coco(
+    boxes: Iterable[Box],
+    entries: Sequence[Entry],
+    name_of_directory: Mapping[str, str],
+    classes: Sequence[str],
+    background_frames: int = 0,
+) -> Coco:
+    """The frames of ``entries`` that have boxes, with their boxes, in the order of entries and frames.
+
+    Args:
+        boxes: those of other entries are passed over.
+        entries: readable clips.
+        name_of_directory: frames folder -> the table's name of the video.
+        classes: of the detector, in order.
+        background_frames: so many evenly spread frames of each clip without any box are added, without annotations.
+    """
+    boxes_of_frame: dict[str, dict[int, list[Box]]] = defaultdict(lambda: defaultdict(list))
+    for box in boxes:
+        boxes_of_frame[box.frames_dir][box.frame].append(box)
+    coco = _empty(classes)
+    id_of_class = {category["name"]: category["id"] for category in coco["categories"]}
+    for entry in entries:
+        boxed = boxes_of_frame.get(entry.frames_dir, {})
+        for frame in sorted(boxed) or spread(entry.frames, background_frames):
+            image = _image(len(coco["images"]) + 1, entry, name_of_directory[entry.frames_dir], frame)
+            coco["images"].append(image)
+            for box in boxed.get(frame, []):
+                number = len(coco["annotations"]) + 1
+                coco["annotations"].append(_annotation(number, image["id"], id_of_class[box.label], box))
+    return coco
+
+
+def frames_coco(
+    clips: Iterable[Clip], manifest: Manifest, name_of_directory: Mapping[str, str], classes: Sequence[str]
+) -> Coco:
+    """Every frame of ``clips``, without boxes, in the order of clips and frames.
+
+    Args:
+        clips: of a list file; their measured frames count.
+        manifest: of the part that the clips come from; gives the sizes.
+        name_of_directory: frames folder -> the table's name of the video, of ``video_of_directory``.
+        classes: of the detector, in order.
+
+    Raises:
+        UserError: a clip is not in the manifest or the table.
+    """
+    entry_of_directory = {entry.frames_dir: entry for entry in manifest.entries}
+    coco = _empty(classes)
+    for clip in clips:
+        entry = entry_of_directory.get(clip.directory)
+        name = name_of_directory.get(clip.directory)
+        if entry is None or name is None:
+            where = "manifest" if entry is None else "table"
+            raise UserError(f"clip '{clip.directory}' is not in the {where} any more; run: python preprocess.py")
+        for frame in range(1, clip.frames + 1):
+            coco["images"].append(_image(len(coco["images"]) + 1, entry, name, frame))
+    return coco
+
+
+def spread(frames: int, number: int) -> list[int]:
+    """``number`` of the frames 1 to ``frames``, the middles of equal parts; all of them when there are no more."""
+    if number >= frames:
+        return list(range(1, frames + 1))
+    return [(2 * part + 1) * frames // (2 * number) + 1 for part in range(number)]
+
+
+def _empty(classes: Sequence[str]) -> Coco:
+    categories: list[Category] = [{"id": number, "name": name} for number, name in enumerate(classes, start=1)]
+    return {"images": [], "annotations": [], "categories": categories}
+
+
+def _image(number: int, entry: Entry, name: str, frame: int) -> Image:
+    return {
+        "id": number,
+        "file_name": f"{entry.frames_dir}/{FRAME_NAME.format(frame=frame)}",
+        "width": entry.width,
+        "height": entry.height,
+        "video": name,
+        "frame": frame,
+    }
+
+
+def _annotation(number: int, image: int, category: int, box: Box) -> Annotation:
+    width, height = box.xmax - box.xmin, box.ymax - box.ymin
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "bbox": [box.xmin, box.ymin, width, height],
+        "area": width * height,
+        "iscrowd": 0,
+        "segmentation": [],
+    }

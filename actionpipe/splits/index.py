@@ -1,0 +1,95 @@
+"""Which video of a manifest a name in a user's table means."""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from actionpipe.errors import TableError
+from actionpipe.video.find import is_video
+from actionpipe.video.manifest import Entry, Manifest
+
+
+class VideoIndex:
+    """Finds the entries of a manifest by the names that tables give them, in constant time a name."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._of_path: dict[str, list[Entry]] = defaultdict(list)
+        self._of_base: dict[str, list[Entry]] = defaultdict(list)
+        self._of_stem: dict[str, list[Entry]] = defaultdict(list)
+        for entry in manifest.entries:
+            path = PurePosixPath(_composed(entry.video))
+            self._of_path[str(path)].append(entry)
+            self._of_base[path.name].append(entry)
+            self._of_stem[path.stem].append(entry)
+
+    def find(self, name: str) -> list[Entry]:
+        """The candidates for a name: none, the one meant, or several when the name does not say which.
+
+        A name may lack its extension and its folder, or have a folder in front that the manifest does not have. The
+        folder that it names must agree: ``b/x.mp4`` is never ``a/x.mp4``. Marked letters may be composed or not.
+        """
+        path = PurePosixPath(_composed(name))
+        if not path.name:
+            return []
+        for found in (
+            self._of_path.get(str(path), []),
+            _below(path, self._of_base.get(path.name, [])),
+            _below(path, self._of_stem.get(path.name, [])),
+            # Another extension than the table's: the videos were converted. Not for 'a.1', whose '.1' is no extension.
+            _below(path, self._of_stem.get(path.stem, [])) if is_video(Path(path.name)) else [],
+        ):
+            if found:
+                return found
+        return []
+
+
+def leaves_folder(name: str) -> bool:
+    """Whether a name is absolute or climbs out of its folder, on any system."""
+    parts = name.replace("\\", "/").split("/")
+    return ".." in parts or parts[0] == "" or (len(parts[0]) == 2 and parts[0][1] == ":")
+
+
+def video_of_directory(manifest: Manifest, names: Iterable[str]) -> dict[str, str]:
+    """The name in the user's table of every frame folder, to key results by the table's own names.
+
+    Args:
+        manifest: of the part that the table is about.
+        names: videos as the table writes them.
+
+    Returns:
+        frames folder (relative to the frames root) -> name, in the order of ``names``. Broken videos are among them.
+
+    Raises:
+        TableError: a name is not in the manifest or is ambiguous, or two names mean the same video.
+    """
+    index = VideoIndex(manifest)
+    name_of_directory: dict[str, str] = {}
+    faults = []
+    for name in names:
+        found = index.find(name)
+        if len(found) != 1:
+            candidates = ", ".join(entry.video for entry in found) or "no video of the manifest"
+            faults.append(f"'{name}' may be {candidates}; run: python preprocess.py")
+        elif name_of_directory.setdefault(found[0].frames_dir, name) != name:
+            faults.append(f"'{name}' and '{name_of_directory[found[0].frames_dir]}' are both {found[0].video}")
+    if faults:
+        raise TableError(faults)
+    return name_of_directory
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _below(name: PurePosixPath, entries: list[Entry]) -> list[Entry]:
+    """The entries whose folder ends with the name's, or the other way round; the same folder before all others."""
+    folders = [(entry, PurePosixPath(_composed(entry.video)).parent.parts) for entry in entries]
+    same = [entry for entry, folder in folders if folder == name.parent.parts]
+    if same and name.parent.parts:
+        return same
+    return [entry for entry, folder in folders if _ends(folder, name.parent.parts) or _ends(name.parent.parts, folder)]
+
+
+def _ends(longer: tuple[str, ...], shorter: tuple[str, ...]) -> bool:
+    return longer[len(longer) - len(shorter) :] == shorter if len(shorter) <= len(longer) else False

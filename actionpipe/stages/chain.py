@@ -1,0 +1,179 @@
+"""The whole chain: sample (when no data is named), extract, preprocess, train, inference, postprocess.
+
+Reads folders of videos, ``train.csv`` and ``sample_submission.csv``. Writes all that the stages write, and
+``results/timings.json``; ends by saying where ``final.csv`` is.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from actionpipe import competition as competitions
+from actionpipe.command import run
+from actionpipe.errors import ExitCode, UserError
+from actionpipe.files import write_json
+from actionpipe.stages.train import parse_folds, parse_overrides
+from actionpipe.workspace import Workspace
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+
+
+def chain(
+    data: Path,
+    train_videos: Path,
+    test_videos: Path,
+    competition_file: Path | None = None,
+    *,
+    gpus: int = 0,
+    device: str = "auto",
+    folds: list[int] | None = None,
+    overrides: dict[str, Any] | None = None,
+    allow_unreadable: bool = False,
+) -> ExitCode:
+    """Run every stage; what is done and current is skipped by the stages themselves.
+
+    Args:
+        data: the DATA folder, with the user's tables.
+        train_videos: folder of training videos.
+        test_videos: folder of test videos.
+        competition_file: the competition file; found by ``competition.find`` when None.
+        gpus: processes, one a GPU; 0 is the CPU.
+        device: ``auto``, ``cuda`` or ``cpu``.
+        folds: folds to train; the competition's own when None.
+        overrides: dotted recipe keys and values, for every model trained.
+        allow_unreadable: exit with 0 though some videos could not be read.
+
+    Raises:
+        UserError: from any stage; stages before it have done their work, and the same command goes on.
+    """
+    from actionpipe.stages.extract import extract
+    from actionpipe.stages.inference import infer
+    from actionpipe.stages.preprocess import preprocess
+    from actionpipe.stages.train import train
+    from actionpipe.video.manifest import Settings
+
+    workspace = Workspace(data)
+    competitions.load(competitions.find(data, competition_file))  # wrong files stop the chain before the long stages
+    for table in (workspace.train_table, workspace.sample_submission):
+        if not table.exists():
+            raise UserError(f"{table} is not there; put your tables into {data} (see data/README.md)")
+    clock = Clock(workspace)
+
+    unreadable = 0
+    for part, folder in (("train", train_videos), ("test", test_videos)):
+        entries = clock.time(
+            f"extract {part}",
+            lambda folder=folder, part=part: extract(
+                video=None, directory=folder, output_root=workspace.frames(part), settings=Settings(), overwrite=False
+            ),
+        )
+        unreadable += sum(not entry.readable for entry in entries)
+    clock.time("preprocess", lambda: preprocess(data, competition_file, allow_unreadable=True))
+    clock.time(
+        "train",
+        lambda: train(gpus, data, competition_file, device=device, folds=folds, overrides=overrides),
+    )
+    clock.time(
+        "inference",
+        lambda: infer(gpus, data, competition_file, device=device, folds=folds, allow_unreadable=True),
+    )
+    _say_goodbye(workspace, competition_file, unreadable)
+    return ExitCode.OK if allow_unreadable or not unreadable else ExitCode.INCOMPLETE
+
+
+class Clock:
+    """Announces stages, times them, and keeps the seconds in ``results/timings.json``."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.path = workspace.results / "timings.json"
+        self.seconds: dict[str, float] = {}
+
+    def time(self, stage: str, work: Callable[[], Any]) -> Any:
+        """Do ``work`` and note how long it took."""
+        print(f"== {stage}", flush=True)
+        started = time.monotonic()
+        result = work()
+        self.seconds[stage] = round(time.monotonic() - started, 1)
+        write_json(self.path, self.seconds)
+        return result
+
+
+def _say_goodbye(workspace: Workspace, competition_file: Path | None, unreadable: int) -> None:
+    timings = json.loads((workspace.results / "timings.json").read_text(encoding="utf-8"))
+    print("== done: " + ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in timings.items()))
+    if unreadable:
+        print(
+            f"{unreadable} videos could not be read; {workspace.frames('train').name} and "
+            f"{workspace.frames('test').name} hold a manifest.csv with the reasons"
+        )
+    flags = f"--data {workspace.root}" + (f" --competition {competition_file}" if competition_file else "")
+    print(
+        "What next:\n"
+        f"  look at     {workspace.results / 'ladder.csv'}: what each step is worth out of fold\n"
+        f"  more folds  bash train.sh 0 {flags} --folds all && bash inference.sh 0 {flags}\n"
+        f"  other rules edit the competition file, then: python postprocess.py {flags} --ladder\n"
+        "  your own    bash run.sh --data DIR --train-videos A --test-videos B (see README.md)"
+    )
+
+
+def command(
+    data: Annotated[Path | None, typer.Option(help="Folder with train.csv and sample_submission.csv.")] = None,
+    train_videos: Annotated[Path | None, typer.Option(help="Folder of training videos.")] = None,
+    test_videos: Annotated[Path | None, typer.Option(help="Folder of test videos.")] = None,
+    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=0, help="GPUs; all that are there when not given, 0 is the CPU.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    folds: Annotated[
+        str | None, typer.Option(help="'all' or numbers such as 0,2; else those of the competition.")
+    ] = None,
+    cfg_options: Annotated[
+        list[str] | None, typer.Option(help="Override a recipe key: key=value; may be repeated.")
+    ] = None,
+    allow_unreadable: Annotated[bool, typer.Option(help="Exit with 0 though some videos could not be read.")] = False,
+) -> ExitCode:
+    """From videos to the submission; without arguments on the embedded sample."""
+    if data is None:
+        if train_videos or test_videos:
+            raise UserError("--train-videos and --test-videos go with --data DIR, the folder that holds train.csv")
+        from actionpipe.stages.sample import write_sample
+
+        data = SAMPLE
+        competition = competition or Path("sample")
+        print("== sample", flush=True)
+        write_sample(data)
+        train_videos, test_videos = data / "train_videos", data / "test_videos"
+    if train_videos is None or test_videos is None:
+        raise UserError("name both folders of videos: --train-videos A --test-videos B")
+    number = competitions.load(competitions.find(data, competition)).folds.number
+    return chain(
+        data,
+        train_videos,
+        test_videos,
+        competition,
+        gpus=_gpus_found() if gpus is None else gpus,
+        device=device,
+        folds=parse_folds(folds, number),
+        overrides=parse_overrides(cfg_options or []),
+        allow_unreadable=allow_unreadable,
+    )
+
+
+def _gpus_found() -> int:
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def main() -> None:
+    """The command line of ``run.sh``."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

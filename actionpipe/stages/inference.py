@@ -1,0 +1,93 @@
+"""Scores the test clips and the folds' validation clips, detects, and fuses.
+
+Reads the lists of preprocess.py, the frames, and checkpoints: ``results/<member>/fold{k}/best.pth``, else those that the
+competition file names. Writes ``results/scores/``, ``results/detections/`` and, by postprocess, ``results/final.csv``.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actionpipe import competition as competitions
+from actionpipe.command import run
+from actionpipe.errors import ExitCode, UserError
+from actionpipe.predict.tasks import inputs_of, is_current, plan, to_json
+from actionpipe.processes import choose
+from actionpipe.stages.train import parse_folds
+from actionpipe.workspace import Workspace
+
+
+def infer(
+    gpus: int,
+    data: Path,
+    competition_file: Path | None = None,
+    *,
+    device: str = "auto",
+    folds: list[int] | None = None,
+    allow_unreadable: bool = False,
+) -> ExitCode:
+    """Make every score and detection table that is missing or out of date, then the submission.
+
+    Args:
+        gpus: processes, one a GPU; 0 is one process on the CPU.
+        data: the DATA folder.
+        competition_file: the competition file; found by ``competition.find`` when None.
+        device: ``auto``, ``cuda``, or ``cpu`` (then ``gpus`` counts processes).
+        folds: only checkpoints of these folds; every trained one when None.
+        allow_unreadable: exit with 0 though some test videos could not be read.
+
+    Raises:
+        UserError: no checkpoint for a member, one that does not fit, or fewer GPUs than asked for.
+    """
+    from actionpipe.splits.tables import resolve_competition
+    from actionpipe.stages.postprocess import postprocess
+
+    workspace = Workspace(data)
+    path = competitions.find(data, competition_file)
+    competition = resolve_competition(workspace, competitions.load(path))
+    processes = choose(gpus, device)
+    tasks = plan(workspace, competition, folds)
+    due = [task for task in tasks if not is_current(task, inputs_of(task, competition, "reference"))]
+    print(f"{len(tasks)} tables of scores and detections, {len(tasks) - len(due)} of them current", flush=True)
+    if due:
+        job = {"data": str(data), "competition": str(path), "device": processes.device, "tasks": to_json(due)}
+        command = processes.command("actionpipe.predict.job", json.dumps(job))
+        status = subprocess.run(command, env=processes.environment(), check=False).returncode
+        if status != 0:
+            raise UserError(
+                f"inference stopped with status {status} (see above). Tables that were finished are kept; the same "
+                "command goes on"
+            )
+    return postprocess(data, competition_file, allow_unreadable=allow_unreadable)
+
+
+def command(
+    gpus: Annotated[int, typer.Argument(min=0, help="GPUs (with --device cpu: processes); 0 runs on the CPU.")],
+    data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
+    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    folds: Annotated[str | None, typer.Option(help="'all' or numbers such as 0,2; else every trained fold.")] = None,
+    allow_unreadable: Annotated[bool, typer.Option(help="Exit with 0 though some videos could not be read.")] = False,
+) -> ExitCode:
+    """Score, detect and fuse into results/final.csv."""
+    number = competitions.load(competitions.find(data, competition)).folds.number
+    return infer(
+        gpus,
+        data,
+        competition,
+        device=device,
+        folds=parse_folds(folds, number),
+        allow_unreadable=allow_unreadable,
+    )
+
+
+def main() -> None:
+    """The command line of ``inference.sh``."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

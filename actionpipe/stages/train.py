@@ -1,0 +1,217 @@
+"""Trains every member of the ensemble and the detector, for the folds that the competition names.
+
+Reads the lists and COCO files of preprocess.py, the frames, and starting weights from ``DATA/pretrained``. Writes
+``results/<member>/fold{k}/`` (see ``actionpipe.training.job``). What is done and current is skipped, what was interrupted
+goes on, and results of other inputs are set aside, never deleted.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from actionpipe import competition as competitions
+from actionpipe.command import run
+from actionpipe.competition import Competition, Detector, Member
+from actionpipe.errors import ExitCode, UserError
+from actionpipe.files import digest, write_json
+from actionpipe.processes import Processes, choose
+from actionpipe.recipes import recipe_digest
+from actionpipe.training.job import Job, find_model
+from actionpipe.workspace import Workspace
+
+
+def train(
+    gpus: int,
+    data: Path,
+    competition_file: Path | None = None,
+    *,
+    device: str = "auto",
+    only: list[str] | None = None,
+    folds: list[int] | None = None,
+    resume: bool = True,
+    overrides: dict[str, Any] | None = None,
+    seed: int = 0,
+) -> ExitCode:
+    """Train what is not trained yet.
+
+    Args:
+        gpus: processes, one a GPU; 0 is one process on the CPU.
+        data: the DATA folder.
+        competition_file: the competition file; found by ``competition.find`` when None.
+        device: ``auto``, ``cuda``, or ``cpu`` (then ``gpus`` counts gloo processes).
+        only: names of members or of the detector; all when None.
+        folds: fold numbers; the competition's own when None.
+        resume: go on from ``last.pth`` of an interrupted run; otherwise such a run is set aside.
+        overrides: dotted recipe keys and values, for every model trained.
+        seed: seed of weights, order and augmentation.
+
+    Raises:
+        UserError: lists are missing, a name or fold is unknown, or there are fewer GPUs than asked for.
+    """
+    workspace = Workspace(data)
+    path = competitions.find(data, competition_file)
+    competition = competitions.load(path)
+    names = [member.name for member in competition.members]
+    names += [competition.detector.name] if competition.detector else []
+    chosen = [find_model(competition, name) for name in (only or names)]
+    numbers = competition.folds.to_train if folds is None else folds
+    wrong = [fold for fold in numbers if not 0 <= fold < competition.folds.number]
+    if wrong:
+        raise UserError(f"no fold {wrong[0]}: '{competition.name}' has the folds 0 to {competition.folds.number - 1}")
+    jobs = [(model, fold) for fold in numbers for model in chosen]
+    sources = [inputs_of(model, fold, workspace, competition, overrides or {}, seed) for model, fold in jobs]
+    processes = choose(gpus, device)
+
+    started, trained = time.monotonic(), 0
+    for (model, fold), inputs in zip(jobs, sources, strict=True):
+        directory = workspace.run_dir(model.name, fold)
+        if not _prepare(directory, inputs, resume=resume):
+            done = json.loads((directory / "done.json").read_text(encoding="utf-8"))
+            print(f"{model.name} fold {fold}: trained already ({done['metric']} {done['value']:.3f})", flush=True)
+            continue
+        job = Job(str(data), str(path), model.name, fold, processes.device, overrides or {}, resume, seed)
+        _launch(job, processes)
+        trained += 1
+    print(
+        f"trained {trained} of {len(jobs)} models in {time.monotonic() - started:.0f} s; next: bash inference.sh {gpus}"
+    )
+    return ExitCode.OK
+
+
+def inputs_of(
+    model: Member | Detector,
+    fold: int,
+    workspace: Workspace,
+    competition: Competition,
+    overrides: dict[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """All that a trained model depends on, as plain data: when it differs, what was trained before is out of date."""
+    if isinstance(model, Member):
+        lists = [workspace.train_list(fold, oversampled=model.clips == "oversampled"), workspace.val_list(fold)]
+    else:
+        lists = [workspace.train_coco(fold), workspace.val_coco(fold)]
+    for file in lists:
+        if not file.exists():
+            raise UserError(f"{model.name} of fold {fold} needs {file}, which is not there; run: python preprocess.py")
+    return {
+        "recipe": model.recipe,
+        "recipe_digest": recipe_digest(model.recipe),
+        "overrides": {**model.overrides, **overrides},
+        "weights": str(model.weights) if model.weights is not None else None,
+        "classes": competition.classes if isinstance(model, Member) else model.classes,
+        "metric": competition.metric,
+        "lists": {file.name: digest(file) for file in lists},
+        "seed": seed,
+    }
+
+
+def _prepare(directory: Path, inputs: dict[str, Any], *, resume: bool) -> bool:
+    """Whether ``directory`` still has to be trained; results of other inputs are set aside first."""
+    record = directory / "inputs.json"
+    inputs = json.loads(json.dumps(inputs))
+    before = json.loads(record.read_text(encoding="utf-8")) if record.exists() else None
+    done = (directory / "done.json").exists() and (directory / "best.pth").exists()
+    if before == inputs and done:
+        return False
+    if directory.exists() and any(directory.glob("*.pth")) and (before != inputs or not resume):
+        aside = directory.with_name(f"{directory.name}_before_{time.strftime('%Y%m%d_%H%M%S')}")
+        directory.rename(aside)
+        why = "it was not to be gone on from" if before == inputs else "its inputs have changed"
+        print(f"{directory}: set aside as {aside.name}, {why}", flush=True)
+    write_json(record, inputs)
+    return True
+
+
+def _launch(job: Job, processes: Processes) -> None:
+    """Run the job's processes; their output is ours.
+
+    Raises:
+        UserError: they failed; the message above theirs says why.
+    """
+    command = processes.command("actionpipe.training.job", job.to_json())
+    status = subprocess.run(command, env=processes.environment(), check=False).returncode
+    if status != 0:
+        raise UserError(
+            f"training {job.member} of fold {job.fold} stopped with status {status} (see above). What was finished is "
+            "kept; the same command goes on from the last epoch"
+        )
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    """``["a.b=3", "c=[1, 2]"]`` to ``{"a.b": 3, "c": [1, 2]}``; values are YAML.
+
+    Raises:
+        UserError: a pair without ``=``.
+    """
+    import yaml
+
+    overrides = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            raise UserError(f"--cfg-options takes key=value, found '{pair}'; for example train_cfg.max_epochs=10")
+        overrides[key] = yaml.safe_load(value)
+    return overrides
+
+
+def parse_folds(text: str | None, number: int) -> list[int] | None:
+    """``None``, ``all`` or ``0,2`` to fold numbers.
+
+    Raises:
+        UserError: something else.
+    """
+    if text is None:
+        return None
+    if text == "all":
+        return list(range(number))
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"--folds takes 'all' or numbers such as 0,2; found '{text}'") from None
+
+
+def command(
+    gpus: Annotated[int, typer.Argument(min=0, help="GPUs (with --device cpu: processes); 0 trains on the CPU.")],
+    data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
+    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    only: Annotated[list[str] | None, typer.Option(help="Train this member or detector only; may be repeated.")] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="'all' or numbers such as 0,2; else those of the competition.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with what was interrupted.")] = True,
+    cfg_options: Annotated[
+        list[str] | None, typer.Option(help="Override a recipe key: key=value; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+) -> ExitCode:
+    """Train every member of the ensemble and the detector."""
+    number = competitions.load(competitions.find(data, competition)).folds.number
+    return train(
+        gpus,
+        data,
+        competition,
+        device=device,
+        only=only,
+        folds=parse_folds(folds, number),
+        resume=resume,
+        overrides=parse_overrides(cfg_options or []),
+        seed=seed,
+    )
+
+
+def main() -> None:
+    """The command line of ``train.sh``."""
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    run(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Recipes (HOW one model is trained and tested) and their joining with a competition (WHAT is to be solved).
+
+A recipe is an mmengine config that names no path, fold or class; besides mmengine's own keys it has ``train_pipeline``,
+``test_pipeline``, ``train_batch``, ``test_batch``, ``loader_workers`` and ``initial_weights``.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from actionpipe.competition import Competition, Detector, Member
+from actionpipe.errors import UserError
+from actionpipe.recipes import recipe_file
+from actionpipe.workspace import Workspace
+
+
+def load(name: str, overrides: dict[str, Any]) -> Config:
+    """Read a recipe and apply ``overrides``, a dict of dotted keys.
+
+    Raises:
+        UserError: no such recipe, or an override names a key path that the recipe does not have.
+    """
+    recipe = Config.fromfile(str(recipe_file(name)))
+    for key in overrides:
+        _check_key(recipe, key)
+    recipe.merge_from_dict(dict(overrides))
+    return recipe
+
+
+def _check_key(recipe: Config, key: str) -> None:
+    """A misspelt override would be a new key that nobody reads: refuse it (a last part may be new, as in dict args)."""
+    node: Any = recipe
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, dict) and part in node or isinstance(node, Config) and part in node.keys():  # noqa: SIM118
+            node = node[part]
+        elif depth == len(parts) - 1 and depth > 0 and isinstance(node, dict):
+            return
+        else:
+            known = list(node.keys()) if hasattr(node, "keys") else []
+            near = difflib.get_close_matches(part, known, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise UserError(f"override '{key}': the recipe has no '{'.'.join(parts[: depth + 1])}'{hint}")
+
+
+def join_classifier(
+    recipe: Config, member: Member, competition: Competition, workspace: Workspace, fold: int
+) -> Config:
+    """Fill in the fold's lists, the frames, the classes and the competition's metric."""
+    classes = competition.class_names
+    recipe.model.cls_head.num_classes = len(classes)
+    frames = str(workspace.frames("train"))
+    train_list = workspace.train_list(fold, oversampled=member.clips == "oversampled")
+    recipe.train_dataloader = _loader(
+        recipe, _clips(train_list, frames, recipe.train_pipeline), recipe.train_batch, shuffle=True
+    )
+    recipe.val_dataloader = _loader(
+        recipe, _clips(workspace.val_list(fold), frames, _keyed(recipe.test_pipeline), test=True), recipe.test_batch
+    )
+    recipe.val_evaluator = {"type": "ClipMetric", "metric": competition.metric, "classes": len(classes)}
+    recipe.test_dataloader = recipe.test_evaluator = recipe.test_cfg = None
+    return recipe
+
+
+def join_detector(recipe: Config, detector: Detector, workspace: Workspace, fold: int) -> Config:
+    """Fill in the fold's COCO files, the frames and the detector's classes."""
+    import json
+
+    set_detector_classes(recipe, detector)
+    frames = str(workspace.frames("train"))
+    train, val = workspace.train_coco(fold), workspace.val_coco(fold)
+    dataset = _coco(train, frames, detector, recipe.train_pipeline)
+    dataset["filter_cfg"] = {"filter_empty_gt": detector.background_frames == 0, "min_size": 1}
+    recipe.train_dataloader = _loader(recipe, dataset, recipe.train_batch, shuffle=True)
+    if json.loads(val.read_text(encoding="utf-8"))["annotations"]:
+        dataset = _coco(val, frames, detector, recipe.test_pipeline, test=True)
+        recipe.val_dataloader = _loader(recipe, dataset, recipe.test_batch)
+        recipe.val_evaluator = {"type": "CocoMetric", "ann_file": str(val), "metric": "bbox", "format_only": False}
+    else:  # no box to validate on: the last weights count as the best
+        recipe.val_dataloader = recipe.val_evaluator = recipe.val_cfg = None
+    recipe.test_dataloader = recipe.test_evaluator = recipe.test_cfg = None
+    return recipe
+
+
+def join_clip_test(recipe: Config, competition: Competition, clip_list: Path, frames: Path) -> Config:
+    """A recipe that only scores the clips of a list."""
+    recipe.model.cls_head.num_classes = len(competition.class_names)
+    dataset = _clips(clip_list, str(frames), _keyed(recipe.test_pipeline), test=True)
+    return _only_test(recipe, _loader(recipe, dataset, recipe.test_batch), {"type": "ScoreCollector"})
+
+
+def join_frame_test(recipe: Config, detector: Detector, coco: Path, frames: Path) -> Config:
+    """A recipe that only detects on the images of a COCO file."""
+    set_detector_classes(recipe, detector)
+    dataset = _coco(coco, str(frames), detector, recipe.test_pipeline, test=True)
+    return _only_test(recipe, _loader(recipe, dataset, recipe.test_batch), {"type": "BoxCollector"})
+
+
+def set_detector_classes(recipe: Config, detector: Detector) -> None:
+    """Give every box head of the recipe the detector's number of classes."""
+    heads = recipe.model.roi_head.bbox_head
+    for head in heads if isinstance(heads, list) else [heads]:
+        head.num_classes = len(detector.classes)
+
+
+def _only_test(recipe: Config, loader: dict[str, Any], evaluator: dict[str, Any]) -> Config:
+    recipe.test_dataloader, recipe.test_evaluator = loader, evaluator
+    recipe.test_cfg = {"type": "TestLoop"}
+    for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "auto_scale_lr"):
+        recipe[key] = None
+    recipe.val_dataloader = recipe.val_evaluator = recipe.val_cfg = None
+    return recipe
+
+
+def _keyed(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The pipeline with each clip's directory kept beside its scores: results are joined by name, never by order."""
+    return [
+        {**step, "meta_keys": ("directory", "img_shape")} if step["type"] == "PackActionInputs" else step
+        for step in pipeline
+    ]
+
+
+def _clips(clip_list: Path, frames: str, pipeline: Any, *, test: bool = False) -> dict[str, Any]:
+    return {
+        "type": "FrameClips",
+        "ann_file": str(clip_list),
+        "data_prefix": {"img": frames},
+        "pipeline": pipeline,
+        "test_mode": test,
+    }
+
+
+def _coco(file: Path, frames: str, detector: Detector, pipeline: Any, *, test: bool = False) -> dict[str, Any]:
+    return {
+        "type": "CocoDataset",
+        "ann_file": str(file),
+        "data_root": "",
+        "data_prefix": {"img": frames},
+        "metainfo": {"classes": tuple(detector.classes)},
+        "pipeline": pipeline,
+        "test_mode": test,
+    }
+
+
+def _loader(recipe: Config, dataset: dict[str, Any], batch: int, *, shuffle: bool = False) -> dict[str, Any]:
+    return {
+        "batch_size": batch,
+        "num_workers": recipe.loader_workers,
+        "persistent_workers": False,  # training reseeds them each epoch (EpochSeedHook)
+        "worker_init_fn": {"type": "seed_worker"},
+        "sampler": {"type": "DefaultSampler", "shuffle": shuffle},
+        "dataset": dataset,
+    }

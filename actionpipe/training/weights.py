@@ -1,0 +1,124 @@
+"""Reading weights files: safely, of every layout that people have, with clear errors."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from actionpipe.errors import UserError
+
+State = dict[str, torch.Tensor]
+
+
+class HistoryBuffer:
+    """Inert stand-in for mmengine's class of this name, which its checkpoints hold beside the weights."""
+
+
+def _history_method(owner: Any, name: str) -> str:
+    """What ``getattr`` may do inside a checkpoint: name a method of ``HistoryBuffer``, as mmengine's files do."""
+    if owner is not HistoryBuffer:
+        raise pickle.UnpicklingError(f"builtins.getattr on {owner!r}")
+    return name
+
+
+def _allowed_globals() -> list[Any]:
+    multiarray = np._core.multiarray
+    numpy_types = [np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in "fdbhilqBHILQ?"}]
+    return [
+        (multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),  # files written by NumPy 1
+        (multiarray._reconstruct, "numpy._core.multiarray._reconstruct"),
+        (multiarray.scalar, "numpy.core.multiarray.scalar"),
+        (multiarray.scalar, "numpy._core.multiarray.scalar"),
+        (HistoryBuffer, "mmengine.logging.history_buffer.HistoryBuffer"),
+        (_history_method, "builtins.getattr"),
+        (_history_method, "__builtin__.getattr"),
+        (slice, "builtins.slice"),
+        (slice, "__builtin__.slice"),
+        *numpy_types,
+    ]
+
+
+def read_torch_file(file: Any, map_location: Any = "cpu") -> Any:
+    """``torch.load`` that builds tensors, numbers, strings, lists, dicts and NumPy arrays, and nothing else.
+
+    Raises:
+        UserError: the file holds other Python objects (all of their names are given), or is no checkpoint at all.
+    """
+    try:
+        with torch.serialization.safe_globals(_allowed_globals()):
+            return torch.load(file, map_location=map_location, weights_only=True)
+    except FileNotFoundError:
+        raise
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{file} cannot be read as a checkpoint: {_reason(file, error)}") from None
+
+
+def _reason(file: Any, error: Exception) -> str:
+    allowed = {entry[1] if isinstance(entry, tuple) else None for entry in _allowed_globals()}
+    try:
+        unsafe = sorted(set(torch.serialization.get_unsafe_globals_in_checkpoint(file)) - allowed)
+    except Exception:  # not a torch zip file, or cut short: the first error says what there is to say
+        unsafe = []
+    if unsafe:
+        return (
+            f"it holds Python objects that could run code when loaded: {', '.join(unsafe)}. "
+            "Save only its state_dict (torch.save(model.state_dict(), …)) with the program that made it."
+        )
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"{first}. It may be cut short: copy or train it again."
+
+
+def read_state(path: Path) -> State:
+    """The tensors of a weights file by name: ``.safetensors``, a plain state dict, or a checkpoint that holds one.
+
+    Checkpoints of mmaction2 0.x and 1.x, mmdet 2.x and 3.x, torchvision, and ours have the same names inside;
+    prefixes of data-parallel wrappers are dropped.
+    """
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        try:
+            content: Any = load_file(str(path))
+        except Exception as error:  # safetensors' own error type is not public
+            raise UserError(f"{path} cannot be read as safetensors: {error}. Copy it again.") from None
+    else:
+        content = read_torch_file(path)
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no weights: found {type(content).__name__} instead of names and tensors")
+    state = {name.removeprefix("module."): value for name, value in content.items() if torch.is_tensor(value)}
+    if not state:
+        raise UserError(f"{path} holds no weights: none of its {len(content)} entries is a tensor")
+    return state
+
+
+def load_trained(model: torch.nn.Module, path: Path, classes: int) -> None:
+    """Load a trained checkpoint into ``model``, whole.
+
+    Raises:
+        UserError: weights are missing, or the file was trained for another number of classes.
+    """
+    state = read_state(path)
+    own = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    missing = [name for name in own if name not in state]
+    if missing:
+        raise UserError(
+            f"{path} does not fit the recipe: {len(missing)} of its {len(own)} weights are missing, first {missing[0]}. "
+            "Was it trained with another recipe?"
+        )
+    differing = [name for name, value in own.items() if state[name].shape != value.shape]
+    if differing:
+        name = differing[0]
+        found, wanted = tuple(state[name].shape), tuple(own[name].shape)
+        if "cls" in name and len(found) == len(wanted):
+            raise UserError(
+                f"{path} was trained for another number of classes: {name} is {found}, but the competition has "
+                f"{classes} classes and needs {wanted}. Name the right checkpoint in the competition file, or train: "
+                "bash train.sh 0"
+            )
+        raise UserError(f"{path} does not fit the recipe: {name} is {found} and should be {wanted}")
+    model.load_state_dict({name: state[name] for name in own}, strict=False)

@@ -1,0 +1,162 @@
+"""Decodes a video with FFmpeg (PyAV): upright frames in presentation order, and what could not be decoded."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import av
+
+Image = NDArray[np.uint8]
+"""uint8 (H, W, 3), 0 to 255."""
+
+
+class UnreadableError(Exception):
+    """The file is not a video that FFmpeg can open; the message says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame, not yet turned upright."""
+
+    picture: "av.VideoFrame"
+    time: float | None
+    """Presentation time in seconds, as the container gives it (the first frame need not be at 0)."""
+    turns: int
+    """Quarter turns counterclockwise that set it upright, 0 to 3."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels once upright."""
+        width, height = self.picture.width, self.picture.height
+        return (height, width) if self.turns % 2 else (width, height)
+
+    def to_image(self, order: str = "rgb24", size: tuple[int, int] | None = None) -> Image:
+        """The upright frame: uint8 (H, W, 3), in ``order`` ``rgb24`` or ``bgr24``, scaled to ``size`` (width, height).
+
+        The stream's matrix (BT.601, BT.709, BT.2020) and range are honoured; an alpha channel is dropped.
+        """
+        from av.video.reformatter import Interpolation
+
+        width, height = size or self.size
+        if self.turns % 2:
+            width, height = height, width
+        # Bilinear at the same size picks FFmpeg's direct, fastest conversion.
+        smaller = width * height < self.picture.width * self.picture.height
+        method = Interpolation.AREA if smaller else Interpolation.BILINEAR
+        scaled = self.picture.reformat(width, height, order, interpolation=method, threads=1)
+        plane = scaled.planes[0]
+        # A view of FFmpeg's own memory, whose rows may be longer than the picture is wide: (H, stride) -> (H, W, 3)
+        image: Image = np.ndarray((height, width, 3), np.uint8, plane, strides=(plane.line_size, 3, 1))
+        return np.ascontiguousarray(np.rot90(image, self.turns)) if self.turns else image
+
+
+class Decoding:
+    """Iterates once over the frames of a video; the counts are whole when the iteration has ended."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self.path = path
+        self.threads = threads
+        self.undecodable = 0
+        """Packets that the demuxer or the decoder refused."""
+        self.packets = 0
+        """Packets of the video stream, whether decodable or not."""
+        self.expected = 0
+        """Packets that the container's index announces; 0 when it does not say."""
+        self.rate = 0.0
+        """Average frames a second that the container announces; 0 when it does not say."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames of the first video stream in presentation order; goes on after packets that cannot be decoded.
+
+        Raises:
+            UnreadableError: the file cannot be opened, or has no video stream.
+        """
+        import av
+
+        try:
+            # "file:" and the white list: a name such as "a:b.mp4" is no protocol, and a playlist reaches no network.
+            container = av.open(f"file:{self.path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        except (av.FFmpegError, ValueError) as error:
+            raise UnreadableError(f"cannot be opened as a video: {reason(error)}") from error
+        with container:
+            stream = next((found for found in container.streams.video if not _is_cover(found)), None)
+            if stream is None:
+                raise UnreadableError("has no video stream")
+            if stream.codec_context is None:
+                raise UnreadableError("its video codec is not known to FFmpeg")
+            stream.codec_context.thread_count = self.threads
+            stream.thread_type = "AUTO" if self.threads != 1 else "SLICE"
+            rate = float(stream.average_rate or stream.guessed_rate or Fraction(0))
+            # A rate of 1000 is the clock of a container that counts milliseconds and knows no rate.
+            self.rate = rate if rate < 1000 else 0.0
+            self.expected = stream.frames if "mp4" in container.format.name else 0
+            for packet in self._packets(container, stream):
+                try:
+                    pictures = packet.decode()
+                except (av.FFmpegError, ValueError):
+                    self.undecodable += 1
+                    continue
+                for picture in pictures:
+                    yield Frame(picture, picture.time, round(picture.rotation / 90) % 4)
+
+    def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
+        """Packets of the stream, then the empty one that flushes the decoder, even when the demuxer breaks off."""
+        import av
+
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.FFmpegError, OSError):
+                self.undecodable += 1
+                flush = av.Packet()
+                flush.stream = stream
+                yield flush
+                return
+            self.packets += packet.size > 0
+            yield packet
+
+
+def _is_cover(stream: Any) -> bool:
+    """Whether a video stream is but a still picture attached to the file."""
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def decode(path: Path, threads: int = 1) -> Decoding:
+    """The frames of a video, to iterate over once; ``undecodable`` of the result then counts the packets lost.
+
+    ``threads``: threads of the decoder, 0 for as many as there are cores.
+    """
+    return Decoding(path, threads)
+
+
+def read_clip(path: Path) -> NDArray[np.uint8]:
+    """All frames of a video, upright: uint8 (T, H, W, 3), RGB. Frames of another size are scaled to the first one's.
+
+    Raises:
+        UnreadableError: the file is no video, or not one frame can be decoded.
+    """
+    images: list[Image] = []
+    for frame in decode(path, threads=0):
+        size = (images[0].shape[1], images[0].shape[0]) if images else None
+        images.append(frame.to_image(size=size))
+    if not images:
+        raise UnreadableError("no frame can be decoded")
+    return np.stack(images)  # T times (H, W, 3) -> (T, H, W, 3)
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line, without the file's name."""
+    return (
+        str(getattr(error, "strerror", None) or error).splitlines()[0].strip() if str(error) else type(error).__name__
+    )

@@ -1,0 +1,161 @@
+"""The manifest of a folder of extracted frames: one row a video, whether it could be read or not."""
+
+import csv
+import io
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path, PurePosixPath
+from typing import Literal, get_args
+
+from actionpipe import files
+from actionpipe.errors import TableError, UserError
+
+Status = Literal["ok", "damaged", "broken"]
+"""``damaged``: some packets could not be decoded, but frames were stored. ``broken``: not one frame."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides which frames are stored, and how."""
+
+    sampling: float | None = None
+    """One frame every so many seconds; None: every frame."""
+    short_side: int | None = None
+    """Pixels of the shorter side of larger videos; None: as they are."""
+    quality: int = 95
+    """JPEG quality, 1 to 100, on OpenCV's scale."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One video."""
+
+    video: str
+    """Path relative to the folder that was searched, posix; the file name when a single file was given."""
+    frames_dir: str
+    """Folder of its frames, relative to the output root, posix."""
+    size: int
+    """Bytes of the video."""
+    digest: str
+    """SHA-256 of the video, hex."""
+    frames: int
+    """Frames stored."""
+    width: int
+    """Pixels of the stored frames, upright."""
+    height: int
+    fps: float
+    """Average frames a second of the video, by its timestamps; 0 when unknown."""
+    duration: float
+    """Seconds from the first frame to the end of the last; 0 when unknown."""
+    status: Status
+    reason: str
+    """Why it is not ``ok``; empty when it is."""
+    sampling: float | None
+    short_side: int | None
+    quality: int
+
+    @property
+    def readable(self) -> bool:
+        """Whether there are frames to read."""
+        return self.status != "broken" and self.frames >= 1
+
+    @property
+    def settings(self) -> Settings:
+        """What it was extracted with."""
+        return Settings(self.sampling, self.short_side, self.quality)
+
+
+COLUMNS = [field.name for field in fields(Entry)]
+
+
+class Manifest:
+    """The rows of ``manifest.csv``."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.entries = entries
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest":
+        """Read ``manifest.csv``.
+
+        Raises:
+            UserError: there is none, or it is not a manifest; rows that make no sense are all named.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError(
+                f"no manifest at {path}; run: python extract.py --dir VIDEOS --output-root {path.parent}"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} cannot be read as a manifest: {error}") from None
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+        if missing:
+            raise UserError(
+                f"{path} lacks the columns {', '.join(missing)}; it is not a manifest of extract.py. "
+                f"Move it away and run: python extract.py --dir VIDEOS --output-root {path.parent}"
+            )
+        entries, faults = [], []
+        for row in reader:
+            try:
+                entries.append(parse(row))
+            except (ValueError, TypeError) as error:
+                faults.append(f"{path}, line {reader.line_num}: {error}")
+        if faults:
+            raise TableError(faults)
+        return cls(entries)
+
+    def match(self, name: str) -> list[Entry]:
+        """Candidates for a video's name in a user's table: none, the one, or several (the name is ambiguous).
+
+        The exact relative path counts first, else the same base name, else the same name without its extension.
+        """
+        name = str(PurePosixPath(name)) if name.strip() else ""
+        wanted = PurePosixPath(name)
+        exact = [entry for entry in self.entries if entry.video == name]
+        base = [entry for entry in self.entries if PurePosixPath(entry.video).name == wanted.name]
+        if exact or base:
+            return exact or base
+        # A name in a table need not carry an extension; "a.b" is then the stem of a.b.mp4.
+        stems = {wanted.stem, wanted.name} - {""}
+        return [entry for entry in self.entries if PurePosixPath(entry.video).stem in stems]
+
+    def write(self, path: Path) -> None:
+        """Write ``manifest.csv`` atomically, sorted by video."""
+        buffer = io.StringIO(newline="")
+        writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for entry in sorted(self.entries, key=lambda entry: entry.video):
+            row = asdict(entry)
+            writer.writerow({name: "" if value is None else value for name, value in row.items()})
+        files.write_text(path, buffer.getvalue())
+
+
+def parse(row: dict[str, str]) -> Entry:
+    """An entry from the texts of its columns.
+
+    Raises:
+        ValueError: a text is not what its column holds.
+    """
+    short = next((name for name in COLUMNS if row[name] is None), None)
+    if short is not None:
+        raise ValueError(f"the row ends before {short}")
+    status = next((known for known in get_args(Status) if known == row["status"]), None)
+    if status is None:
+        raise ValueError(f"status is '{row['status']}', must be one of {', '.join(get_args(Status))}")
+    return Entry(
+        video=row["video"],
+        frames_dir=row["frames_dir"],
+        size=int(row["size"]),
+        digest=row["digest"],
+        frames=int(row["frames"]),
+        width=int(row["width"]),
+        height=int(row["height"]),
+        fps=float(row["fps"]),
+        duration=float(row["duration"]),
+        status=status,
+        reason=row["reason"],
+        sampling=float(row["sampling"]) if row["sampling"] else None,
+        short_side=int(row["short_side"]) if row["short_side"] else None,
+        quality=int(row["quality"]),
+    )

@@ -1,0 +1,203 @@
+"""Stores the frames of one video as a folder of JPEG files: whole under its name, or not at all."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from actionpipe import files
+from actionpipe.errors import UserError
+from actionpipe.video.decode import Decoding, Frame, UnreadableError, decode, reason
+from actionpipe.video.encode import Encoder
+from actionpipe.video.find import Source
+from actionpipe.video.manifest import Entry, Settings
+
+FRAME = "img_{:05d}.jpg"
+"""Name of a frame, numbered from 1."""
+
+
+def frame_name(number: int) -> str:
+    """File name of frame ``number`` (from 1)."""
+    return FRAME.format(number)
+
+
+def part_of(frames: Path) -> Path:
+    """The folder in which the frames are collected until all of them are there."""
+    return frames.with_name(f".{frames.name}.part")
+
+
+def is_whole(frames: Path, count: int) -> bool:
+    """Whether the folder holds frames 1 to ``count``, none of them empty, and no other frame."""
+    try:
+        with os.scandir(frames) as found:
+            sizes = {item.name: item.stat().st_size for item in found if _is_frame(item.name)}
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return len(sizes) == count and all(sizes.get(frame_name(number)) for number in range(1, count + 1))
+
+
+def is_current(entry: Entry | None, source: Source, output_root: Path, settings: Settings) -> bool:
+    """Whether ``entry`` tells of this very file and these settings, and its frames are all there."""
+    if entry is None or not entry.readable or entry.settings != settings or entry.frames_dir != source.frames_dir:
+        return False
+    return (
+        source.path.stat().st_size == entry.size
+        and is_whole(output_root / entry.frames_dir, entry.frames)
+        and files.digest(source.path) == entry.digest
+    )
+
+
+def store(source: Source, output_root: Path, settings: Settings, previous: Entry | None = None) -> Entry:
+    """Decode a video and store its frames in ``output_root``; ``previous`` is returned when it still holds.
+
+    Raises:
+        UserError: the frames cannot be written (disk full, no permission); none of them is left under its final name.
+    """
+    frames = output_root / source.frames_dir
+    try:
+        if previous is not None and is_current(previous, source, output_root, settings):
+            return previous
+        size, digest = source.path.stat().st_size, files.digest(source.path)
+    except OSError as error:
+        return broken(source, settings, f"cannot be read: {reason(error)}")
+    entry = replace(broken(source, settings, "is empty (0 bytes)"), size=size, digest=digest)
+    if size == 0:
+        remove_frames(frames)
+        return entry
+    part = part_of(frames)
+    try:
+        remove_frames(frames)
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        stored = _store(source, part, settings, entry)
+        if stored.readable:
+            part.rename(frames)
+        return stored
+    except OSError as error:
+        raise UserError(
+            f"cannot write the frames of {source.video} to {frames}: {error.strerror or error}. Videos that were done "
+            "stay done; make room or mend the permissions, then run the same command again."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _store(source: Source, part: Path, settings: Settings, entry: Entry) -> Entry:
+    decoding, encoder = decode(source.path), Encoder(settings.quality, settings.short_side)
+    clock = Clock()
+    stored = 0
+    fault = ""
+    try:
+        for frame in decoding:
+            clock.tick(frame, decoding.rate)
+            if settings.sampling is None or clock.due(settings.sampling):
+                stored += 1
+                content = encoder.encode(frame)
+                (part / frame_name(stored)).write_bytes(content)
+    except UnreadableError as error:
+        fault = str(error)
+    except ValueError as error:
+        fault = f"stopped after {stored} frames: {reason(error)}"
+    width, height = encoder.size or (0, 0)
+    faults = [text for text in (fault, *_losses(decoding)) if text]
+    if stored == 0:
+        return replace(entry, reason="; ".join(faults) or "holds no frame")
+    return replace(
+        entry,
+        frames=stored,
+        width=width,
+        height=height,
+        fps=clock.rate or decoding.rate,
+        duration=clock.duration,
+        status="damaged" if faults else "ok",
+        reason="; ".join(faults),
+    )
+
+
+def _losses(decoding: Decoding) -> list[str]:
+    lost, missing = decoding.undecodable, decoding.expected - decoding.packets
+    losses = [f"{lost} packet{'s' if lost != 1 else ''} could not be decoded"] if lost else []
+    if missing > 0:
+        losses.append(f"the file ends early: {decoding.packets} of {decoding.expected} packets are there")
+    return losses
+
+
+class Clock:
+    """Follows the presentation times of a clip."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.first = self.last = 0.0
+        self.duration = 0.0
+        """Seconds from the first frame to the end of the last one, each frame but the last as long as measured."""
+        self.rate = 0.0
+        """Measured frames a second; 0 with fewer than two frames or without timestamps."""
+        self._steps = -1
+
+    def tick(self, frame: Frame, rate: float) -> None:
+        """Go on to ``frame``; without a time it comes one frame of the announced ``rate`` after the one before."""
+        step = 1 / rate if rate > 0 else 0.0
+        time = frame.time if frame.time is not None else (self.last + step if self.frames else 0.0)
+        if self.frames == 0:
+            self.first = time
+        self.last = max(time, self.last) if self.frames else time
+        self.frames += 1
+        passed = self.last - self.first
+        self.rate = round((self.frames - 1) / passed, 6) if passed > 0 else 0.0
+        self.duration = round(passed + (1 / self.rate if self.rate else step), 6)
+
+    def due(self, sampling: float) -> bool:
+        """Whether this frame is the first one, or the first at or after a further multiple of ``sampling`` seconds."""
+        # A microsecond of slack: times are fractions in the file but floats here, and 0.3 / 0.1 must count as 3.
+        steps = int((self.last - self.first + 1e-6) / sampling)
+        due = steps > self._steps
+        self._steps = max(steps, self._steps)
+        return due
+
+
+def broken(source: Source, settings: Settings, why: str) -> Entry:
+    """The row of a video without a frame."""
+    return Entry(
+        source.video,
+        source.frames_dir,
+        size=0,
+        digest="",
+        frames=0,
+        width=0,
+        height=0,
+        fps=0.0,
+        duration=0.0,
+        status="broken",
+        reason=why,
+        sampling=settings.sampling,
+        short_side=settings.short_side,
+        quality=settings.quality,
+    )
+
+
+def remove_frames(frames: Path) -> None:
+    """Remove a folder of frames.
+
+    Raises:
+        UserError: it holds something that is no frame; nothing was removed.
+    """
+    if not frames.is_dir() or frames.is_symlink():
+        if frames.exists() or frames.is_symlink():
+            raise UserError(
+                f"{frames} is in the way: frames go to a folder of that name. Move it, or choose another --output-root."
+            )
+        return
+    found = sorted(frames.iterdir())
+    foreign = [item.name for item in found if not _is_frame(item.name) or item.is_dir()]
+    if foreign:
+        raise UserError(
+            f"{frames} is to be made anew but holds {foreign[0]}, which is no frame. "
+            "Move it elsewhere, or choose another --output-root."
+        )
+    for item in found:
+        item.unlink()
+    frames.rmdir()
+
+
+def _is_frame(name: str) -> bool:
+    return name.startswith("img_") and name.endswith(".jpg") and name[4:-4].isdigit()

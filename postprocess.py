@@ -1,0 +1,9 @@
+"""Scores + detections -> DATA/results/final.csv. See: python postprocess.py --help."""
+
+from actionpipe.environment import ensure
+
+if __name__ == "__main__":
+    ensure()
+    from actionpipe.stages.postprocess import main
+
+    main()

@@ -1,0 +1,58 @@
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actionpipe.errors import UserError
+from actionpipe.splits.lists import Clip, oversample, read_list, write_list
+
+directories = st.text(
+    st.characters(blacklist_characters="\n\r", blacklist_categories=("Cs",)), min_size=1, max_size=30
+).filter(lambda text: text.strip() and not text.startswith("\ufeff"))
+clips = st.lists(st.builds(Clip, directories, st.integers(1, 9999), st.integers(0, 500)), max_size=20)
+
+
+@settings(max_examples=80, deadline=None)
+@given(clips)
+def test_round_trip(written: list[Clip]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "list.txt"
+        write_list(path, written)
+        assert read_list(path) == written
+
+
+@given(clips, st.sets(st.integers(0, 500)), st.integers(1, 5))
+def test_oversampled_multiset(plain: list[Clip], labels: set[int], times: int) -> None:
+    result = oversample(plain, labels, times)
+    assert result[: len(plain)] == plain
+    expected: Counter[Clip] = Counter()
+    for clip in plain:
+        expected[clip] += times if clip.label in labels else 1
+    assert Counter(result) == expected
+
+
+def test_the_originals_order() -> None:
+    a, b, c = Clip("a", 1, 0), Clip("b", 1, 3), Clip("c", 1, 0)
+    assert oversample([a, b, c], [0], 3) == [a, b, c, a, c, a, c]
+
+
+@pytest.mark.parametrize("line", ["x_frames 12", "x 0 1", "x 12 -1", "x 12 1.0", "x a 1", " 12 1", "x 12 1 "])
+def test_malformed_line_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text(f"good 3 1\n{line}\n")
+    with pytest.raises(UserError, match=r"list\.txt, line 2: .*python preprocess\.py"):
+        read_list(path)
+
+
+def test_missing_list_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist; to make it, type: python preprocess"):
+        read_list(tmp_path / "list.txt")
+
+
+def test_line_break_in_a_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot stand in a list file"):
+        write_list(tmp_path / "list.txt", [Clip("a\nb", 1, 0)])
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,78 @@
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actionpipe.errors import UserError
+from actionpipe.video.find import find_videos, name_sources
+
+
+def names(paths, taken=()):
+    return {s.video: s.frames_dir for s in name_sources([Path("in") / p for p in paths], Path("in"), taken)}
+
+
+def test_finds_any_depth_and_upper_case_and_no_other_files(tmp_path):
+    for name in ("b.MP4", "sub/deep/a.mkv", "notes.txt", "noextension", ".hidden.mp4", ".cache/x.mp4", "sub/c.Avi"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.mp4").mkdir()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_videos(tmp_path)]
+    assert found == ["b.MP4", "sub/c.Avi", "sub/deep/a.mkv"]
+
+
+def test_no_video_names_the_folder_and_the_extensions(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match=r"mp4.*") as caught:
+        find_videos(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(UserError, match="not a folder"):
+        find_videos(tmp_path / "none")
+
+
+def test_the_stem_lacks_the_last_extension_only():
+    assert names(["a.b.mp4", "x/with space, é.MOV"]) == {
+        "a.b.mp4": "a.b_frames",
+        "x/with space, é.MOV": "x/with space, é_frames",
+    }
+
+
+def test_shared_stems_use_full_names_but_not_across_folders():
+    assert names(["a.mp4", "a.avi", "b.mp4", "x/a.mp4"]) == {
+        "a.mp4": "a.mp4_frames",
+        "a.avi": "a.avi_frames",
+        "b.mp4": "b_frames",
+        "x/a.mp4": "x/a_frames",
+    }
+
+
+def test_a_full_name_that_is_another_stem_is_told_apart():
+    found = names(["a.mp4", "a.avi", "a.mp4.mkv"])
+    assert len(set(found.values())) == 3
+
+
+def test_folders_of_other_videos_are_left_to_them():
+    assert names(["a.avi"], taken=["a_frames"]) == {"a.avi": "a.avi_frames"}
+
+
+def test_frames_inside_frames_are_refused():
+    with pytest.raises(UserError, match="inside"):
+        names(["a.mp4", "a_frames/b.mp4"])
+
+
+@pytest.mark.parametrize("name", ["a\nb.mp4", "a\udcff.mp4"])
+def test_names_that_no_table_can_hold_are_refused(name):
+    with pytest.raises(UserError, match="rename"):
+        names([name])
+
+
+@given(st.sets(st.from_regex(r"(x/)?[ab](\.(mp4|avi|mkv)){1,3}", fullmatch=True), min_size=1, max_size=12))
+def test_every_video_has_a_folder_of_its_own(paths):
+    found = names(sorted(paths))
+    assert set(found) == paths
+    assert len(set(found.values())) == len(paths)
+    for video, frames_dir in found.items():
+        assert PurePosixPath(video).parent == PurePosixPath(frames_dir).parent

@@ -1,0 +1,99 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actionpipe.errors import TableError, UserError
+from actionpipe.video.manifest import COLUMNS, Entry, Manifest
+
+ENTRY = Entry("x/a.mp4", "x/a_frames", 10, "d" * 64, 3, 64, 48, 29.97003, 0.1001, "ok", "", None, None, 95)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+
+
+def entries():
+    return st.builds(
+        Entry,
+        video=TEXT,
+        frames_dir=TEXT,
+        size=st.integers(0, 2**50),
+        digest=st.text("0123456789abcdef", min_size=64, max_size=64),
+        frames=st.integers(0, 10**6),
+        width=st.integers(0, 10**4),
+        height=st.integers(0, 10**4),
+        fps=st.floats(0, 1000),
+        duration=st.floats(0, 1e6),
+        status=st.sampled_from(["ok", "damaged", "broken"]),
+        reason=TEXT | st.just(""),
+        sampling=st.none() | st.floats(0.001, 100),
+        short_side=st.none() | st.integers(1, 4000),
+        quality=st.integers(1, 100),
+    )
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(entries(), max_size=5))
+def test_what_is_written_reads_back_the_same(tmp_path, rows):
+    path = tmp_path / "manifest.csv"
+    Manifest(rows).write(path)
+    assert Manifest.read(path).entries == sorted(rows, key=lambda entry: entry.video)
+
+
+def test_the_columns_are_the_promised_ones(tmp_path):
+    Manifest([ENTRY]).write(tmp_path / "manifest.csv")
+    head = (tmp_path / "manifest.csv").read_text().splitlines()[0]
+    assert head == (
+        "video,frames_dir,size,digest,frames,width,height,fps,duration,status,reason,sampling,short_side,quality"
+    )
+    assert head.split(",") == COLUMNS
+
+
+def test_a_missing_manifest_says_what_to_run(tmp_path):
+    with pytest.raises(UserError, match=r"python extract\.py --dir VIDEOS --output-root") as caught:
+        Manifest.read(tmp_path / "frames" / "manifest.csv")
+    assert str(tmp_path / "frames") in str(caught.value)
+
+
+def test_another_table_is_refused(tmp_path):
+    (tmp_path / "manifest.csv").write_text("video,frames\na.mp4,3\n")
+    with pytest.raises(UserError, match="lacks the columns frames_dir"):
+        Manifest.read(tmp_path / "manifest.csv")
+
+
+def test_all_wrong_rows_are_named_with_their_lines(tmp_path):
+    path = tmp_path / "manifest.csv"
+    Manifest([ENTRY, replace(ENTRY, video="y.mp4"), replace(ENTRY, video="z.mp4")]).write(path)
+    lines = path.read_text().splitlines()
+    lines[1] = lines[1].replace(",ok,", ",fine,")
+    lines[3] = "z.mp4,z_frames"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(TableError) as caught:
+        Manifest.read(path)
+    assert [fault.split(": ")[0][-6:] for fault in caught.value.faults] == ["line 2", "line 4"]
+
+
+@pytest.mark.parametrize(
+    ("status", "frames", "readable"), [("ok", 1, True), ("damaged", 2, True), ("broken", 0, False)]
+)
+def test_readable(status, frames, readable):
+    assert replace(ENTRY, status=status, frames=frames).readable is readable
+
+
+def test_match_prefers_the_exact_path_then_the_name_then_the_stem():
+    videos = ["a.mp4", "x/a.mp4", "x/b.mp4", "y/b.mp4", "y/c.d.avi", "e.mp4", "e.avi"]
+    manifest = Manifest([replace(ENTRY, video=video) for video in videos])
+
+    def found(name):
+        return [entry.video for entry in manifest.match(name)]
+
+    assert found("a.mp4") == ["a.mp4"]
+    assert found("x/a.mp4") == ["x/a.mp4"]
+    assert found("./x/a.mp4") == ["x/a.mp4"]
+    assert found("b.mp4") == ["x/b.mp4", "y/b.mp4"]
+    assert found("c.d") == ["y/c.d.avi"]
+    assert found("c.d.mp4") == ["y/c.d.avi"]
+    assert found("e") == ["e.mp4", "e.avi"]
+    assert found("e.mp4") == ["e.mp4"]
+    assert found("nothing.mp4") == []
+    assert found("") == []
