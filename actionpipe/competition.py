@@ -82,6 +82,8 @@ class Detector(_Data):
     """A table (video, frame, class, xmin, ymin, xmax, ymax) or a COCO .json; relative to DATA."""
     background_frames: int = Field(default=0, ge=0)
     """So many frames of each training clip that has no box at all are shown to the detector as background."""
+    every: int = Field(default=1, ge=1)
+    """Of the frames with boxes of a clip, only every so many-th is used: neighbours look alike."""
     checkpoint: Path | None = None
     weights: Literal["scratch"] | Path | None = None
     overrides: dict[str, Any] = {}

@@ -61,6 +61,15 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_record(path: Path) -> dict[str, Any] | None:
+    """The JSON object that says what was made from what; None when there is none, or when it cannot be read."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write ``table`` as CSV without its index, atomically. Floats are written so that they read back the same."""
     with atomic(path) as temporary:

@@ -43,7 +43,7 @@ def _import_mmaction() -> None:
     version = mmcv.__version__
     mmcv.__version__ = PRESENTED_MMCV
     try:
-        mmaction = importlib.import_module("mmaction")
+        mmaction: Any = importlib.import_module("mmaction")
     finally:
         mmcv.__version__ = version
     mmaction._actionpipe = True

@@ -53,14 +53,14 @@ def choose(gpus: int, device: str = "auto", environment: Mapping[str, str] = os.
     NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT are honoured, as torchrun's users set them.
 
     Raises:
-        UserError: fewer GPUs than asked for, or an unknown device.
+        UserError: fewer GPUs than asked for, an unknown device, or variables that are no numbers.
     """
     if device not in {"auto", "cpu", "cuda"}:
         raise UserError(f"--device takes auto, cpu or cuda; found '{device}'")
-    nodes = int(environment.get("NNODES", "1"))
+    nodes = _number(environment, "NNODES", 1)
     several = {
         "nodes": nodes,
-        "node_rank": int(environment.get("NODE_RANK", "0")),
+        "node_rank": _number(environment, "NODE_RANK", 0),
         "master_address": environment.get("MASTER_ADDR", "127.0.0.1"),
         "master_port": environment.get("MASTER_PORT", "29500"),
     }
@@ -80,3 +80,10 @@ def choose(gpus: int, device: str = "auto", environment: Mapping[str, str] = os.
             f"{asked} asked for, but {there}; type 0 to run on the CPU, or --device cpu for {gpus} processes"
         )
     return Processes("cuda", max(1, gpus), **several)  # type: ignore[arg-type]
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default))
+    if not text.isdecimal():
+        raise UserError(f"the environment variable {name} must be a whole number, found '{text}'")
+    return int(text)

@@ -34,5 +34,12 @@ def recipe_digest(name: str) -> str:
         file = pending.pop()
         text = file.read_text(encoding="utf-8")
         content.update(text.encode())
-        pending += [file.parent / base for base in re.findall(r"_base_\s*=\s*'(\./[^']+)'", text)]
+        pending += [file.parent / base for base in _bases(text)]
     return content.hexdigest()
+
+
+def _bases(text: str) -> list[str]:
+    """The files that a recipe inherits, but for those in the wheels (``mmaction::…``)."""
+    assignment = re.search(r"^_base_\s*=\s*(\[[^\]]*\]|\S+)", text, flags=re.MULTILINE)
+    names = re.findall(r"""["']([^"']+)["']""", assignment[1]) if assignment else []
+    return [name for name in names if "::" not in name]

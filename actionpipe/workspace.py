@@ -1,4 +1,4 @@
-"""Where every artefact of one competition lives (the DATA folder). Stages talk to each other through these files only."""
+"""Where every artefact of one competition lives (the DATA folder): the files through which stages talk."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -8,9 +8,11 @@ def register() -> None:
     """Import every module of this package, which registers what it defines."""
     from actionpipe.models import (  # noqa: F401  (imported for what they register)
         augment,
+        background,
         checkpoints,
         frame_clips,
         metrics,
+        peak_head,
         preprocessor,
         progress,
         seeding,

@@ -62,27 +62,34 @@ class ClipAugment(BaseTransform):  # type: ignore[misc]
 def apply(name: str, frames: Frames, strength: float) -> Frames:
     """One operation on a whole clip, at ``strength`` from 0 to 1 of its range."""
     factor = 0.1 + 1.8 * strength  # colour, contrast, brightness and sharpness: 1.0 changes nothing
-    if name == "rotate":
-        sign = 1 if np.random.random() < 0.5 else -1
-        return op.rotate(frames, sign * 30 * strength, interpolation=InterpolationMode.BILINEAR)
-    if name == "posterize":
-        return op.posterize(frames, bits=8 - round(5.5 * strength))
-    if name == "solarize":
-        return op.solarize(frames, threshold=256 * strength)
-    if name == "color":
-        return op.adjust_saturation(frames, factor)
-    if name == "contrast":
-        return op.adjust_contrast(frames, factor)
-    if name == "brightness":
-        return op.adjust_brightness(frames, factor)
-    if name == "sharpness":
-        return op.adjust_sharpness(frames, factor)
-    if name == "autocontrast":
-        return op.autocontrast(frames)
-    if name == "noise":
-        # One value a pixel for the three channels, as imgaug's AdditiveGaussianNoise without per_channel.
-        sigma = 51 * strength / 0.9
-        shape = (frames.shape[0], 1, *frames.shape[2:])
-        noise = torch.from_numpy(np.random.standard_normal(shape).astype(np.float32)) * sigma
-        return (frames.float() + noise).round_().clamp_(0, 255).to(torch.uint8)
-    raise ValueError(f"unknown operation '{name}'; there are {', '.join(OPERATIONS)}")
+    changed: Frames
+    match name:
+        case "rotate":
+            sign = 1 if np.random.random() < 0.5 else -1
+            changed = op.rotate(frames, sign * 30 * strength, interpolation=InterpolationMode.BILINEAR)
+        case "posterize":
+            changed = op.posterize(frames, bits=8 - round(5.5 * strength))
+        case "solarize":
+            changed = op.solarize(frames, threshold=256 * strength)
+        case "color":
+            changed = op.adjust_saturation(frames, factor)
+        case "contrast":
+            changed = op.adjust_contrast(frames, factor)
+        case "brightness":
+            changed = op.adjust_brightness(frames, factor)
+        case "sharpness":
+            changed = op.adjust_sharpness(frames, factor)
+        case "autocontrast":
+            changed = op.autocontrast(frames)
+        case "noise":
+            changed = _add_noise(frames, 51 * strength / 0.9)
+        case _:
+            raise ValueError(f"unknown operation '{name}'; there are {', '.join(OPERATIONS)}")
+    return changed
+
+
+def _add_noise(frames: Frames, sigma: float) -> Frames:
+    # One value a pixel for the three channels, as imgaug's AdditiveGaussianNoise without per_channel.
+    shape = (frames.shape[0], 1, *frames.shape[2:])
+    noise = torch.from_numpy(np.random.standard_normal(shape).astype(np.float32)) * sigma
+    return (frames.float() + noise).round_().clamp_(0, 255).to(torch.uint8)

@@ -1,5 +1,6 @@
 """Two checkpoints a run: ``best.pth`` by the validation metric, ``last.pth`` to go on from. Both are written atomically."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
     def __init__(self, directory: str, key: str, meta: dict[str, Any], resume: bool = True) -> None:
         self.directory = Path(directory)
         self.key = key
-        self.meta = meta
+        self.meta = dict(meta)  # mmengine makes a ConfigDict of it, which would not be read back
         self.resume = resume
         self.best = -1.0
         self.best_epoch = 0
@@ -92,8 +93,11 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
 
     def _save(self, path: Path, content: dict[str, Any]) -> None:
         if is_main_process():
+            # Through memory: torch's own writer turns a full disk into an error that does not say so.
+            buffer = io.BytesIO()
+            torch.save(content, buffer)
             with atomic(path) as temporary:
-                torch.save(content, temporary)
+                temporary.write_bytes(buffer.getbuffer())
 
 
 @HOOKS.register_module()

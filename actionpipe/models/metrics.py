@@ -31,7 +31,7 @@ class ClipMetric(BaseMetric):  # type: ignore[misc]
     def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
         """Metric by its name, and ``accuracy``."""
         truth, predicted = (np.array(column) for column in zip(*results, strict=True))
-        labels = list(range(self.classes))
+        labels = [str(index) for index in range(self.classes)]  # only their number matters for indices
         return {
             self.metric: measure(self.metric, truth, predicted, labels),
             "accuracy": measure("accuracy", truth, predicted, labels),

@@ -45,7 +45,7 @@ class EpochLineHook(Hook):  # type: ignore[misc]
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Note the loss and count what was seen."""
         del runner, batch_idx
-        self.losses.append(float(outputs["loss"]))
+        self.losses.append(float(outputs["loss"].detach()))
         self.samples += len(data_batch["inputs"])
 
     def after_train_epoch(self, runner: Any) -> None:

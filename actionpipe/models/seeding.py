@@ -1,4 +1,4 @@
-"""Randomness that depends on the seed, the epoch and the process alone, so that a resumed run draws what it would have."""
+"""Randomness from seed, epoch and process alone, so that a resumed run draws what it would have drawn."""
 
 import random
 from typing import Any

@@ -15,7 +15,7 @@ from torch import Tensor
 
 @MODELS.register_module()
 class SlimResNetTSM(ResNet):  # type: ignore[misc]
-    """ResNet-``depth`` of ``base_channels`` width: (N*T, 3, H, W) -> (N*T, 8 * base_channels * expansion, H/32, W/32)."""
+    """ResNet-``depth``: (N*T, 3, H, W) -> (N*T, 8 * base_channels * expansion, H/32, W/32)."""
 
     def __init__(
         self, depth: int, base_channels: int, num_segments: int = 8, shift_div: int = 8, **kwargs: Any

@@ -41,7 +41,7 @@ def score_clips(
 def detect_frames(
     detector: Detector, checkpoint: Path, coco: Path, frames: Path, device: str, title: str
 ) -> "dict[int, NDArray[np.float64]]":
-    """Image id -> rows (label index, score, x1, y1, x2, y2), pixels of the stored frame. Arguments as ``score_clips``."""
+    """Image id -> rows (label index, score, x1, y1, x2, y2) in pixels of the frame. Arguments as ``score_clips``."""
     from actionpipe.training import recipe as recipes
 
     recipe = recipes.load(detector.recipe, detector.overrides)

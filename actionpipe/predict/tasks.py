@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
-from actionpipe.files import digest
+from actionpipe.files import digest, read_record
 from actionpipe.recipes import recipe_digest
 from actionpipe.workspace import Scored, Workspace
 
@@ -101,10 +101,10 @@ def inputs_of(task: Task, competition: Competition, engine: str) -> dict[str, An
 
 def is_current(task: Task, inputs: dict[str, Any]) -> bool:
     """Whether the table is there and was made from these inputs."""
-    if not (task.record.exists() and Path(task.output).exists()):
+    made = read_record(task.record)
+    if made is None or not Path(task.output).exists():
         return False
-    made = json.loads(task.record.read_text(encoding="utf-8"))
-    return bool(made["inputs"] == inputs and made["digest"] == digest(Path(task.output)))
+    return bool(made.get("inputs") == inputs and made.get("digest") == digest(Path(task.output)))
 
 
 def to_json(tasks: list[Task]) -> str:

@@ -13,7 +13,7 @@ from actionpipe.sample.scene import Scene
 def passers(rng: np.random.Generator, scene: Scene, seconds: float) -> list[Actor]:
     """People, parked and passing cars that mean nothing: they are drawn alike for every class, and go either way."""
     actors = []
-    for _ in range(int(rng.choice(3, p=[0.5, 0.33, 0.17]))):
+    for _ in range(int(rng.choice(3, p=[0.62, 0.3, 0.08]))):
         out = float(rng.uniform(-scene.pavement + 0.3, -scene.pavement * 0.6))
         speed = (0.0, 0.0) if rng.random() < 0.3 else (0.8, 1.4)
         person = walker(rng, along_kerb(rng, seconds, speed=speed, out=out, reach=3.6))

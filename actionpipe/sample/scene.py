@@ -70,7 +70,7 @@ def make_scene(name: str, seed: int) -> Scene:
         name=name,
         horizon=float(rng.uniform(0.07, 0.14)),
         kerb=float(rng.uniform(0.53, 0.59)),
-        camera_height=float(rng.uniform(2.1, 2.5)),
+        camera_height=float(rng.uniform(1.75, 2.1)),
         yaw=float(rng.uniform(-0.12, 0.12)),
         pavement=float(rng.uniform(3.0, 4.0)),
         crossing=side * float(rng.uniform(2.6, 3.6)) if rng.random() < 0.7 else None,

@@ -68,7 +68,7 @@ def coco_texts(
     for fold in range(competition.folds.number) if boxes is not None else ():
         for path, inside in ((workspace.train_coco(fold), False), (workspace.val_coco(fold), True)):
             entries = [video.entry for video in train if (folds[video.name] == fold) is inside]
-            coco = boxes_coco(boxes or [], entries, names, detector.classes, detector.background_frames)
+            coco = boxes_coco(boxes or [], entries, names, detector.classes, detector.background_frames, detector.every)
             texts[path] = _json(coco)
     test_names = {video.entry.frames_dir: video.name for video in test}
     texts[workspace.test_coco] = _json(frames_coco(test_clips(test), test_manifest, test_names, detector.classes))

@@ -59,6 +59,7 @@ def boxes_coco(
     name_of_directory: Mapping[str, str],
     classes: Sequence[str],
     background_frames: int = 0,
+    every: int = 1,
 ) -> Coco:
     """The frames of ``entries`` that have boxes, with their boxes, in the order of entries and frames.
 
@@ -68,6 +69,7 @@ def boxes_coco(
         name_of_directory: frames folder -> the table's name of the video.
         classes: of the detector, in order.
         background_frames: so many evenly spread frames of each clip without any box are added, without annotations.
+        every: of the frames of a clip that have boxes, only every so many-th.
     """
     boxes_of_frame: dict[str, dict[int, list[Box]]] = defaultdict(lambda: defaultdict(list))
     for box in boxes:
@@ -76,7 +78,7 @@ def boxes_coco(
     id_of_class = {category["name"]: category["id"] for category in coco["categories"]}
     for entry in entries:
         boxed = boxes_of_frame.get(entry.frames_dir, {})
-        for frame in sorted(boxed) or spread(entry.frames, background_frames):
+        for frame in sorted(boxed)[::every] or spread(entry.frames, background_frames):
             image = _image(len(coco["images"]) + 1, entry, name_of_directory[entry.frames_dir], frame)
             coco["images"].append(image)
             for box in boxed.get(frame, []):

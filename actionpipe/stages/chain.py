@@ -17,7 +17,7 @@ from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import write_json
 from actionpipe.stages.train import parse_folds, parse_overrides
-from actionpipe.workspace import Workspace
+from actionpipe.workspace import Part, Workspace
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
@@ -63,15 +63,12 @@ def chain(
             raise UserError(f"{table} is not there; put your tables into {data} (see data/README.md)")
     clock = Clock(workspace)
 
-    unreadable = 0
-    for part, folder in (("train", train_videos), ("test", test_videos)):
-        entries = clock.time(
-            f"extract {part}",
-            lambda folder=folder, part=part: extract(
-                video=None, directory=folder, output_root=workspace.frames(part), settings=Settings(), overwrite=False
-            ),
-        )
-        unreadable += sum(not entry.readable for entry in entries)
+    def extract_part(folder: Path, part: Part) -> int:
+        entries = extract(directory=folder, output_root=workspace.frames(part), settings=Settings())
+        return sum(not entry.readable for entry in entries)
+
+    unreadable = clock.time("extract train", lambda: extract_part(train_videos, "train"))
+    unreadable += clock.time("extract test", lambda: extract_part(test_videos, "test"))
     clock.time("preprocess", lambda: preprocess(data, competition_file, allow_unreadable=True))
     clock.time(
         "train",

@@ -8,7 +8,6 @@ goes on, and results of other inputs are set aside, never deleted.
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ from actionpipe import competition as competitions
 from actionpipe.command import run
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.files import digest, write_json
+from actionpipe.files import digest, read_record, write_json
 from actionpipe.processes import Processes, choose
 from actionpipe.recipes import recipe_digest
 from actionpipe.training.job import Job, find_model
@@ -116,12 +115,14 @@ def _prepare(directory: Path, inputs: dict[str, Any], *, resume: bool) -> bool:
     """Whether ``directory`` still has to be trained; results of other inputs are set aside first."""
     record = directory / "inputs.json"
     inputs = json.loads(json.dumps(inputs))
-    before = json.loads(record.read_text(encoding="utf-8")) if record.exists() else None
-    done = (directory / "done.json").exists() and (directory / "best.pth").exists()
+    before = read_record(record)
+    done = read_record(directory / "done.json") is not None and (directory / "best.pth").exists()
     if before == inputs and done:
         return False
     if directory.exists() and any(directory.glob("*.pth")) and (before != inputs or not resume):
-        aside = directory.with_name(f"{directory.name}_before_{time.strftime('%Y%m%d_%H%M%S')}")
+        stamp = f"{directory.name}_before_{time.strftime('%Y%m%d_%H%M%S')}"
+        names = [stamp, *(f"{stamp}_{number}" for number in range(2, 1000))]
+        aside = next(path for name in names if not (path := directory.with_name(name)).exists())
         directory.rename(aside)
         why = "it was not to be gone on from" if before == inputs else "its inputs have changed"
         print(f"{directory}: set aside as {aside.name}, {why}", flush=True)
@@ -148,7 +149,7 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     """``["a.b=3", "c=[1, 2]"]`` to ``{"a.b": 3, "c": [1, 2]}``; values are YAML.
 
     Raises:
-        UserError: a pair without ``=``.
+        UserError: a pair without ``=``, or a value that is not YAML.
     """
     import yaml
 
@@ -157,7 +158,10 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
         key, sign, value = pair.partition("=")
         if not sign or not key:
             raise UserError(f"--cfg-options takes key=value, found '{pair}'; for example train_cfg.max_epochs=10")
-        overrides[key] = yaml.safe_load(value)
+        try:
+            overrides[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"--cfg-options {pair}: the value is not YAML; quote it, or close its brackets") from None
     return overrides
 
 
@@ -214,4 +218,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

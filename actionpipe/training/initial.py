@@ -3,12 +3,15 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import torch
 
 from actionpipe.errors import UserError
+from actionpipe.files import atomic
 from actionpipe.training.weights import State, read_state
 
 
@@ -37,17 +40,21 @@ def find(source: Source, pretrained: Path, given: Path | None = None) -> Path:
         if (pretrained / name).exists():
             return pretrained / name
     target = pretrained / source.files[0]
-    try:
-        from actionpipe.files import atomic
+    with atomic(target) as temporary:
+        _download(source, temporary, pretrained)
+    return target
 
-        with atomic(target) as temporary:
-            torch.hub.download_url_to_file(source.url, str(temporary), progress=False)
-    except (OSError, UserError) as error:  # URLError is an OSError
+
+def _download(source: Source, target: Path, pretrained: Path) -> None:
+    # torch's file names end with the beginning of their SHA-256: a download that broke off is not taken for whole.
+    digest = re.search(r"-([0-9a-f]{8,})\.", source.url)
+    try:
+        torch.hub.download_url_to_file(source.url, str(target), digest and digest[1], progress=False)
+    except (URLError, ConnectionError, TimeoutError, HTTPException, RuntimeError) as error:
         raise UserError(
             f"no starting weights in {pretrained} (looked for {', '.join(source.files)}), and downloading "
             f"them failed: {error}; {_advice(source, pretrained)}"
         ) from None
-    return target
 
 
 def _advice(source: Source, pretrained: Path) -> str:
@@ -79,7 +86,7 @@ def load_backbone(backbone: torch.nn.Module, path: Path) -> Fit:
     """
     own: State = {n: v for n, v in backbone.state_dict().items() if not n.endswith("num_batches_tracked")}
     plain = {name.replace(".net.", "."): name for name in own}
-    found = {name.removeprefix("backbone."): value for name, value in read_state(path).items()}
+    found = {name.removeprefix("backbone.").replace(".net.", "."): value for name, value in read_state(path).items()}
 
     def pair(dialect: Callable[[str], str]) -> State:
         renamed = {plain[dialect(name)]: value for name, value in found.items() if dialect(name) in plain}
@@ -126,7 +133,7 @@ def _resnet(name: str) -> str:
 DIALECTS: dict[str, Callable[[str], str]] = {
     "own names": lambda name: name,
     "torchvision ResNet": _resnet,
-    "torchvision MobileNetV2": lambda name: _mobilenet(name, lambda layer, parts: f"conv.{layer}"),
+    "torchvision MobileNetV2": lambda name: _mobilenet(name, lambda layer, _: f"conv.{layer}"),
     "torchvision MobileNetV2 for mmdet": lambda name: _mobilenet(name, lambda layer, parts: _MMDET_PARTS[parts][layer]),
 }
 """Ways to write the names of one architecture: each turns a name of a file into ours."""

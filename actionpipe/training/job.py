@@ -63,7 +63,7 @@ def train(job: Job) -> None:
     recipe = recipes.load(model.recipe, {**model.overrides, **job.overrides})
     if isinstance(model, Member):
         recipe = recipes.join_classifier(recipe, model, competition, workspace, job.fold)
-        key, classes, unit = competition.metric, competition.class_names, "clips"
+        key, classes, unit = str(competition.metric), competition.class_names, "clips"
     else:
         recipe = recipes.join_detector(recipe, model, workspace, job.fold)
         key, classes, unit = "coco/bbox_mAP_50", model.classes, "frames"

@@ -36,7 +36,7 @@ def _check_key(recipe: Config, key: str) -> None:
     for depth, part in enumerate(parts):
         if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
             node = node[int(part)]
-        elif isinstance(node, dict) and part in node or isinstance(node, Config) and part in node.keys():  # noqa: SIM118
+        elif isinstance(node, (dict, Config)) and part in list(node.keys()):
             node = node[part]
         elif depth == len(parts) - 1 and depth > 0 and isinstance(node, dict):
             return

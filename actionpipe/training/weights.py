@@ -1,6 +1,7 @@
 """Reading weights files: safely, of every layout that people have, with clear errors."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def _history_method(owner: Any, name: str) -> str:
 
 
 def _allowed_globals() -> list[Any]:
-    multiarray = np._core.multiarray
+    numpy: Any = np  # NumPy 2 has _core: not public, but what pickles of arrays call
+    multiarray = numpy._core.multiarray
     numpy_types = [np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in "fdbhilqBHILQ?"}]
     return [
         (multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),  # files written by NumPy 1
@@ -51,7 +53,7 @@ def read_torch_file(file: Any, map_location: Any = "cpu") -> Any:
             return torch.load(file, map_location=map_location, weights_only=True)
     except FileNotFoundError:
         raise
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # torch's unpickler fails in any way on bytes that are no checkpoint
         raise UserError(f"{file} cannot be read as a checkpoint: {_reason(file, error)}") from None
 
 
@@ -59,8 +61,8 @@ def _reason(file: Any, error: Exception) -> str:
     allowed = {entry[1] if isinstance(entry, tuple) else None for entry in _allowed_globals()}
     try:
         unsafe = sorted(set(torch.serialization.get_unsafe_globals_in_checkpoint(file)) - allowed)
-    except Exception:  # not a torch zip file, or cut short: the first error says what there is to say
-        unsafe = []
+    except Exception:  # not a torch zip file, or cut short: the first error may name the first global
+        unsafe = re.findall(r"Unsupported global: GLOBAL (\S+)", str(error))
     if unsafe:
         return (
             f"it holds Python objects that could run code when loaded: {', '.join(unsafe)}. "

@@ -1,6 +1,7 @@
 """Encodes decoded frames as JPEG, all of one size."""
 
 from actionpipe.video.decode import Frame
+from actionpipe.video.planes import jpeg_planes
 
 
 class Encoder:
@@ -17,16 +18,25 @@ class Encoder:
         """Width and height of the stored frames; None before the first."""
 
     def encode(self, frame: Frame) -> bytes:
-        """The upright frame as a JPEG file."""
+        """The upright frame as a JPEG file.
+
+        Raises:
+            ValueError: JPEG cannot hold a picture of that size.
+        """
         import cv2
+        import simplejpeg
 
         if self.size is None:
             self.size = fit(frame.size, self.short_side)
+        planes = jpeg_planes(frame, self.size)
+        if planes is not None:
+            content: bytes = simplejpeg.encode_jpeg_yuv_planes(*planes, self.quality)
+            return content
         image = frame.to_image("bgr24", self.size)
-        written, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        written, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         if not written:
             raise ValueError(f"a frame of {self.size[0]}x{self.size[1]} pixels cannot be stored as JPEG")
-        return content.tobytes()
+        return bytes(encoded)
 
 
 def fit(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:

@@ -92,8 +92,7 @@ def _store(source: Source, part: Path, settings: Settings, entry: Entry) -> Entr
             clock.tick(frame, decoding.rate)
             if settings.sampling is None or clock.due(settings.sampling):
                 stored += 1
-                content = encoder.encode(frame)
-                (part / frame_name(stored)).write_bytes(content)
+                _write(part / frame_name(stored), encoder.encode(frame))
     except UnreadableError as error:
         fault = str(error)
     except ValueError as error:
@@ -112,6 +111,17 @@ def _store(source: Source, part: Path, settings: Settings, entry: Entry) -> Entr
         status="damaged" if faults else "ok",
         reason="; ".join(faults),
     )
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a new file with as few system calls as there can be; it is the folder that is made whole or not at all."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+    finally:
+        os.close(handle)
 
 
 def _losses(decoding: Decoding) -> list[str]:

@@ -17,10 +17,10 @@ model = dict(
     rpn_head=dict(
         in_channels=48,
         feat_channels=48,
-        anchor_generator=dict(scales=[5], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32]),
+        anchor_generator=dict(scales=[4], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32]),
     ),
     roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=48, finest_scale=28, featmap_strides=[4, 8, 16]),
+        bbox_roi_extractor=dict(out_channels=48, finest_scale=20, featmap_strides=[4, 8, 16]),
         bbox_head=dict(in_channels=48, fc_out_channels=128),
     ),
     train_cfg=dict(rpn_proposal=dict(nms_pre=500, max_per_img=200), rcnn=dict(sampler=dict(num=64))),
@@ -30,24 +30,24 @@ model = dict(
 train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadAnnotations", with_bbox=True),
-    dict(type="Resize", scale=(288, 168), keep_ratio=True),
+    dict(type="Resize", scale=(192, 112), keep_ratio=True),
     dict(type="RandomFlip", prob=0.5),
     dict(type="PackDetInputs"),
 ]
 test_pipeline = [
     dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale=(288, 168), keep_ratio=True),
+    dict(type="Resize", scale=(192, 112), keep_ratio=True),
     dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")),
 ]
 
 train_batch = 8
 test_batch = 8
 
-train_cfg = dict(max_epochs=8)
+train_cfg = dict(max_epochs=6, val_interval=2)
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(
-        type="CosineAnnealingLR", by_epoch=True, begin=0, end=8, T_max=8, eta_min_ratio=0.01, convert_to_iter_based=True
+        type="CosineAnnealingLR", by_epoch=True, begin=0, end=6, T_max=6, eta_min_ratio=0.01, convert_to_iter_based=True
     ),
 ]
 optim_wrapper = dict(

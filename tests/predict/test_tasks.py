@@ -1,0 +1,136 @@
+"""What inference plans to do, and what it takes for done."""
+
+import json
+import shutil
+
+import pytest
+
+from actionpipe.competition import load
+from actionpipe.errors import UserError
+from actionpipe.files import digest
+from actionpipe.predict.tasks import from_json, inputs_of, is_current, plan, to_json
+
+
+@pytest.fixture
+def given(tiny):
+    """The competition's own checkpoints; nothing is trained."""
+    tiny.workspace.pretrained.mkdir()
+    for name in ("clips", "boxes"):
+        (tiny.workspace.pretrained / f"{name}.pth").write_bytes(name.encode())
+    return tiny
+
+
+def planned(tiny, folds=None):
+    return plan(tiny.workspace, load(tiny.root / "competition.yaml"), folds)
+
+
+def trained(tiny, member, fold, content=b"trained"):
+    path = tiny.workspace.best_checkpoint(member, fold)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_the_competition_s_own_checkpoint_counts_as_the_first_fold_s(given):
+    tasks = planned(given)
+    assert [(task.kind, task.member, task.fold, task.scored) for task in tasks] == [
+        ("clips", "clips", 0, "test"),
+        ("clips", "clips", 0, "val"),
+        ("frames", "boxes", 0, "test"),
+        ("frames", "boxes", 0, "val"),
+    ]
+    assert {task.checkpoint for task in tasks} == {
+        str(given.workspace.pretrained / "clips.pth"),
+        str(given.workspace.pretrained / "boxes.pth"),
+    }
+
+
+def test_what_was_trained_here_counts_before_the_given_one(given):
+    paths = {fold: trained(given, "clips", fold) for fold in (0, 1)}
+    found = {(task.fold, task.checkpoint) for task in planned(given) if task.member == "clips"}
+    assert found == {(fold, str(path)) for fold, path in paths.items()}
+    only = planned(given, [1])
+    assert {task.fold for task in only if task.member == "clips"} == {1}
+
+
+def test_without_a_validation_list_only_the_test_clips_are_scored(given):
+    given.workspace.val_list(0).unlink()
+    assert {task.scored for task in planned(given)} == {"test"}
+
+
+def test_a_member_without_checkpoint_names_both_places(tiny):
+    with pytest.raises(UserError) as caught:
+        planned(tiny)
+    message = str(caught.value)
+    assert "no checkpoint for clips" in message
+    assert str(tiny.workspace.best_checkpoint("clips", 0)) in message
+    assert str(tiny.root / "pretrained" / "clips.pth") in message
+    assert "bash train.sh" in message
+
+
+def test_a_missing_test_list_says_what_to_run(given):
+    given.workspace.test_list.unlink()
+    with pytest.raises(UserError, match=r"test_list_rawframes\.txt is not there; run: python preprocess\.py"):
+        planned(given)
+
+
+def test_a_run_that_was_cut_short_is_pointed_out(given, capsys):
+    path = trained(given, "clips", 0)
+    path.with_name("inputs.json").write_text("{}")
+    planned(given)
+    assert "clips fold 0 was not trained to the end" in capsys.readouterr().out
+    path.with_name("done.json").write_text("{}")
+    planned(given)
+    assert "not trained to the end" not in capsys.readouterr().out
+
+
+def test_tasks_survive_the_way_to_the_processes(given):
+    tasks = planned(given)
+    assert from_json(to_json(tasks)) == tasks
+
+
+def write_table_of(task, inputs):
+    from pathlib import Path
+
+    output = Path(task.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text("video_filename,left\n")
+    task.record.write_text(json.dumps({"inputs": inputs, "digest": digest(output)}))
+
+
+@pytest.mark.parametrize("change", ["checkpoint", "clips", "recipe", "overrides", "classes", "table", "record", "gone"])
+def test_a_table_is_current_until_something_it_depends_on_changes(given, change):
+    from pathlib import Path
+
+    competition = load(given.root / "competition.yaml")
+    task = planned(given)[0]
+    assert not is_current(task, inputs_of(task, competition, "reference"))
+    write_table_of(task, inputs_of(task, competition, "reference"))
+    assert is_current(task, inputs_of(task, competition, "reference"))
+    assert not is_current(task, inputs_of(task, competition, "another engine"))
+    if change == "checkpoint":
+        Path(task.checkpoint).write_bytes(b"other")
+    elif change == "clips":
+        Path(task.clips).write_text("t0_frames 10 0\n")
+    elif change == "recipe":
+        given.clip_recipe.write_text(given.clip_recipe.read_text() + "test_batch = 1\n")
+    elif change == "overrides":
+        given.write_competition(members=[{**given.competition["members"][0], "overrides": {"test_batch": 1}}])
+    elif change == "classes":
+        given.write_competition(classes=["right", "left", "still"])
+    elif change == "table":
+        Path(task.output).write_text("video_filename,left\nhalf")
+    elif change == "record":
+        task.record.write_text('{"inputs": {')
+    else:
+        Path(task.output).unlink()
+    competition = load(given.root / "competition.yaml")
+    assert not is_current(task, inputs_of(task, competition, "reference"))
+
+
+def test_the_detector_s_tables_do_not_depend_on_the_other_members(given):
+    competition = load(given.root / "competition.yaml")
+    task = planned(given)[2]
+    before = inputs_of(task, competition, "reference")
+    shutil.copy(given.workspace.pretrained / "boxes.pth", given.workspace.pretrained / "clips.pth")
+    assert inputs_of(task, competition, "reference") == before

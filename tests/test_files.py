@@ -1,0 +1,120 @@
+import errno
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from conftest import CHECKOUT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actionpipe.errors import UserError
+from actionpipe.files import atomic, digest, read_record, write_json, write_table, write_text
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_new_content_is_there_under_the_name_only(tmp_path):
+    path = tmp_path / "deep" / "er" / "a.txt"
+    write_text(path, "é\n")
+    assert path.read_bytes() == "é\n".encode()
+    assert names(path.parent) == ["a.txt"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_failing_block_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail():
+        with atomic(path) as temporary:
+            temporary.write_text("half")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_while_the_block_runs_the_old_file_is_there_and_the_new_one_is_beside_it(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == path.parent
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace", "mkstemp"])
+def test_a_full_disk_names_the_file_and_leaves_nothing_behind(tmp_path, monkeypatch, function):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    owner = {"fsync": "os.fsync", "replace": "pathlib.Path.replace", "mkstemp": "tempfile.mkstemp"}[function]
+    monkeypatch.setattr(owner, full)
+    with pytest.raises(UserError, match=r"cannot write .*a\.txt: No space left on device.*unchanged"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*a.txt"):
+        write_text(tmp_path / "file" / "a.txt", "new")
+
+
+def test_a_killed_process_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom actionpipe.files import atomic\n"
+        "with atomic(Path(sys.argv[1])) as temporary:\n    temporary.write_text('half')\n    os.kill(os.getpid(), 9)\n"
+    )
+    status = subprocess.run([sys.executable, "-c", program, str(path)], cwd=CHECKOUT, check=False).returncode
+    assert status == -9
+    assert path.read_text() == "old"
+
+
+def test_a_very_long_name_can_be_written(tmp_path):
+    path = tmp_path / ("x" * 240)
+    write_text(path, "a")
+    assert path.read_text() == "a"
+
+
+@given(st.lists(st.tuples(st.text(st.characters(codec="utf-8", exclude_characters="\r")), st.floats(allow_nan=False))))
+def test_tables_read_back_the_same(tmp_path_factory, rows):
+    path = tmp_path_factory.getbasetemp() / "table.csv"
+    table = pd.DataFrame(rows, columns=["name", "value"]).astype({"name": str, "value": float})
+    write_table(path, table)
+    back = pd.read_csv(path, dtype={"name": str}, keep_default_na=False, float_precision="round_trip")
+    assert back["name"].tolist() == table["name"].tolist()
+    assert back["value"].astype(float).tolist() == table["value"].tolist()
+
+
+def test_json_keeps_letters_readable_and_ends_with_a_line_break(tmp_path):
+    write_json(tmp_path / "a.json", {"교차로": [1]})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert "교차로" in text
+    assert text.endswith("}\n")
+
+
+def test_the_digest_is_sha256(tmp_path):
+    write_text(tmp_path / "a", "abc")
+    assert digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [('{"a": 1}', {"a": 1}), ("[]", None), ("{", None), ("", None), ("\xff", None)]
+)
+def test_a_record_that_is_none_reads_as_none(tmp_path, content, expected):
+    (tmp_path / "a.json").write_bytes(content.encode("latin-1"))
+    assert read_record(tmp_path / "a.json") == expected
+    assert read_record(tmp_path / "none.json") is None

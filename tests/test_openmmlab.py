@@ -1,0 +1,286 @@
+"""The bridge to OpenMMLab: each part works, and is still needed."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+import torchvision
+from conftest import CHECKOUT, RECIPES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+BARE = """
+import pickle, sys, warnings
+warnings.simplefilter("ignore")
+
+def attempt(name, function):
+    try:
+        print(name, "works:", function())
+    except BaseException as error:
+        print(name, "fails:", type(error).__name__, str(error).split("\\n")[0])
+
+import mmcv
+
+def compiled():
+    import mmcv._ext
+
+def imported():
+    import mmaction
+
+def localizers():
+    # As mmaction2 would be if it accepted this mmcv.
+    version, mmcv.__version__ = mmcv.__version__, "2.1.0"
+    from actionpipe import openmmlab
+    openmmlab.provide_operators()
+    try:
+        import mmaction.models
+    finally:
+        mmcv.__version__ = version
+
+def infinity():
+    import numpy
+    return numpy.Inf
+
+class Payload:
+    def __reduce__(self):
+        return (print, ("the payload ran",))
+
+def unpickled():
+    import io, torch
+    from mmengine.runner.checkpoint import _load_checkpoint
+    torch.save({"state_dict": Payload()}, sys.argv[1])
+    return _load_checkpoint(sys.argv[1])
+
+for part in (compiled, imported, localizers, infinity, unpickled):
+    attempt(part.__name__, part)
+"""
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """What each part of the bridge is for, tried without it in a process of its own: name -> outcome."""
+    file = tmp_path_factory.mktemp("bare") / "evil.pth"
+    result = subprocess.run(
+        [sys.executable, "-c", BARE, str(file)], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    return {line.partition(" ")[0]: line.partition(" ")[2] for line in result.stdout.splitlines()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("part", "failure"),
+    [
+        ("compiled", "fails: ModuleNotFoundError No module named 'mmcv._ext'"),
+        ("imported", "fails: AssertionError MMCV=="),
+        ("localizers", "fails: ModuleNotFoundError No module named 'mmaction.models.localizers.drn'"),
+        ("infinity", "fails: AttributeError `np.Inf` was removed"),
+    ],
+)
+def test_without_the_bridge_the_original_failure_is_still_there(bare, part, failure):
+    assert bare[part].startswith(failure), f"this part of the bridge is no longer needed: {bare[part]}"
+
+
+@pytest.mark.slow
+def test_without_the_bridge_mmengine_still_runs_what_a_checkpoint_holds(bare):
+    assert bare["the"] == "payload ran", "mmengine refuses now: this part of the bridge is no longer needed"
+    assert bare["unpickled"].startswith("works")
+
+
+def test_activating_twice_changes_nothing_and_keeps_mmcv_s_version(openmmlab):
+    import mmaction
+    import mmcv
+
+    before = sys.modules["mmcv._ext"]
+    openmmlab.activate()
+    assert sys.modules["mmcv._ext"] is before
+    assert mmaction.__version__ == "1.2.0"
+    assert mmcv.__version__ != openmmlab.PRESENTED_MMCV
+
+
+def test_numpy_s_removed_name_and_the_missing_localizer_are_there(openmmlab):
+    import numpy as np
+    from mmaction.models.localizers.drn.drn import DRN
+
+    assert np.Inf == float("inf")
+    with pytest.raises(NotImplementedError, match="missing from mmaction2's wheel"):
+        DRN()
+
+
+def test_mmengine_s_loader_refuses_what_could_run_code(openmmlab, tmp_path, capfd):
+    from mmengine.runner.checkpoint import _load_checkpoint
+
+    from actionpipe.errors import UserError
+
+    class Payload:
+        def __reduce__(self):
+            return (print, ("the payload ran",))
+
+    torch.save({"state_dict": Payload()}, tmp_path / "evil.pth")
+    with pytest.raises(UserError, match=r"builtins\.print"):
+        _load_checkpoint(str(tmp_path / "evil.pth"))
+    assert "the payload ran" not in capfd.readouterr().out
+
+
+def test_an_operator_that_is_not_there_fails_when_called_and_says_what_to_do(openmmlab):
+    from mmcv.utils import ext_loader
+
+    module = ext_loader.load_ext("_ext", ["deform_conv_forward"])
+    operator = module.deform_conv_forward
+    with pytest.raises(NotImplementedError, match=r"'deform_conv_forward' is not available.*Choose a model without"):
+        operator(torch.zeros(1))
+    from mmcv.ops import deform_conv2d
+
+    with pytest.raises(NotImplementedError, match="deform_conv"):
+        deform_conv2d(torch.zeros(1, 2, 5, 5), torch.zeros(1, 18, 3, 3), torch.zeros(2, 2, 3, 3))
+
+
+def boxes_and_scores(number, seed, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(number, 2, generator=generator) * 40
+    size = torch.rand(number, 2, generator=generator) * 30 + 1
+    return torch.cat([corner, corner + size], dim=1).to(dtype), torch.rand(number, generator=generator).to(dtype)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    number=st.integers(0, 40), seed=st.integers(0, 999), threshold=st.floats(0.1, 0.9), offset=st.sampled_from([0, 1])
+)
+def test_nms_keeps_what_greedy_suppression_keeps(openmmlab, number, seed, threshold, offset):
+    from mmcv.ops import nms
+
+    boxes, scores = boxes_and_scores(number, seed)
+    kept = []
+    far = boxes + torch.tensor([0, 0, offset, offset])
+    overlap = torchvision.ops.box_iou(far, far)
+    for index in scores.argsort(descending=True).tolist():
+        if all(overlap[index, other] <= threshold for other in kept):
+            kept.append(index)
+    detections, found = nms(boxes, scores, threshold, offset=offset)
+    assert found.tolist() == kept
+    assert torch.equal(detections, torch.cat([boxes, scores[:, None]], dim=1)[kept])
+
+
+def test_the_offset_of_nms_counts_pixels_inclusively(openmmlab):
+    from mmcv.ops import nms
+
+    boxes = torch.tensor([[0.0, 0, 9, 9], [5, 0, 14, 9]])
+    scores = torch.tensor([0.9, 0.8])
+    # Plain overlap is 4 * 9 of 14 * 9 (0.286), with inclusive pixels 5 * 10 of 15 * 10 (0.333).
+    assert nms(boxes, scores, 0.3, offset=0)[1].tolist() == [0, 1]
+    assert nms(boxes, scores, 0.3, offset=1)[1].tolist() == [0]
+
+
+def test_nms_takes_bfloat16(openmmlab):
+    from mmcv.ops import nms
+
+    boxes, scores = boxes_and_scores(20, 1, torch.bfloat16)
+    expected = torchvision.ops.nms(boxes.float(), scores.float(), 0.5)
+    assert nms(boxes, scores, 0.5)[1].tolist() == expected.tolist()
+
+
+def regions(seed):
+    boxes, _ = boxes_and_scores(6, seed)
+    return torch.cat([torch.tensor([[0.0], [1], [0], [1], [1], [0]]), boxes], dim=1)
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+@pytest.mark.parametrize("sampling_ratio", [0, 1, 2, 3])
+def test_roi_align_equals_torchvision_s_forward_and_backward(openmmlab, sampling_ratio, aligned):
+    from mmcv.ops import roi_align
+
+    rois = regions(sampling_ratio)
+    features = torch.randn(2, 3, 20, 24, generator=torch.Generator().manual_seed(5)).requires_grad_()
+    theirs = torchvision.ops.roi_align(features, rois, (5, 7), 0.5, sampling_ratio, aligned)
+    ours = roi_align(features, rois, (5, 7), 0.5, sampling_ratio, "avg", aligned)
+    assert torch.equal(ours, theirs)
+    weights = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(6))
+    (expected,) = torch.autograd.grad((theirs * weights).sum(), features)
+    (found,) = torch.autograd.grad((ours * weights).sum(), features)
+    assert expected.abs().sum() > 0
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_the_gradient_of_roi_align_is_the_numerical_one(openmmlab, aligned):
+    from mmcv.ops import roi_align
+
+    rois = torch.tensor([[0, 0.5, 1.0, 5.0, 4.0], [0, 2.0, 0.0, 6.5, 6.0]], dtype=torch.float64)
+    features = torch.randn(1, 2, 7, 8, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: roi_align(x, rois, (2, 3), 1.0, 2, "avg", aligned), features)
+
+
+def test_roi_align_takes_bfloat16(openmmlab):
+    from mmcv.ops import roi_align
+
+    rois = regions(3)
+    features = torch.randn(2, 3, 20, 24).bfloat16().requires_grad_()
+    ours = roi_align(features, rois.bfloat16(), (5, 5), 0.5, 2, "avg", True)
+    theirs = torchvision.ops.roi_align(features.detach().float(), rois.bfloat16().float(), (5, 5), 0.5, 2, True)
+    assert ours.dtype == torch.bfloat16
+    assert torch.equal(ours, theirs.bfloat16())
+    ours.float().sum().backward()
+    assert features.grad.abs().sum() > 0
+
+
+def test_roi_align_by_maximum_is_refused(openmmlab):
+    from mmcv.ops import roi_align
+
+    with pytest.raises(NotImplementedError, match="use 'avg'"):
+        roi_align(torch.zeros(1, 1, 8, 8), regions(1)[:1], (2, 2), 1.0, 0, "max", True)
+
+
+def two_steps(recipe, loader, directory):
+    """Train two batches; the losses, and the names of the weights that changed."""
+    from actionpipe.training.run import Run
+
+    recipe.train_dataloader = loader
+    recipe.train_cfg = {"type": "EpochBasedTrainLoop", "max_epochs": 1}
+    recipe.val_dataloader = recipe.val_evaluator = recipe.val_cfg = None
+    recipe.test_dataloader = recipe.test_evaluator = recipe.test_cfg = None
+    losses = []
+    run = Run.from_recipe(recipe, directory)
+    run.register_hook(_note_losses(losses), priority="LOWEST")
+    before = {name: value.detach().clone() for name, value in run.model.named_parameters()}
+    run.train()
+    changed = [name for name, value in run.model.named_parameters() if not torch.equal(value, before[name])]
+    return losses, changed, list(before)
+
+
+def _note_losses(losses):
+    from mmengine.hooks import Hook
+
+    class Note(Hook):
+        def after_train_iter(self, *_, outputs=None, **__):
+            losses.append(float(outputs["loss"].detach()))
+
+    return Note()
+
+
+@pytest.mark.slow
+def test_the_repository_s_tsm_trains(openmmlab, tiny, tmp_path):
+    from actionpipe.competition import load
+    from actionpipe.training import recipe as recipes
+
+    competition = load(tiny.root / "competition.yaml")
+    recipe = recipes.load(str(RECIPES / "tsm_small.py"), {"train_batch": 2, "loader_workers": 0})
+    tiny.short_list(tiny.workspace.train_list(0), 4)
+    recipes.join_classifier(recipe, competition.members[0], competition, tiny.workspace, 0)
+    losses, changed, names = two_steps(recipe, recipe.train_dataloader, tmp_path / "run")
+    assert len(losses) == 2
+    assert torch.isfinite(torch.tensor(losses)).all()
+    assert changed == names
+
+
+@pytest.mark.slow
+def test_the_repository_s_faster_rcnn_trains(openmmlab, tiny, tmp_path):
+    from actionpipe.competition import load
+    from actionpipe.training import recipe as recipes
+
+    detector = load(tiny.root / "competition.yaml").detector
+    recipe = recipes.load(str(RECIPES / "faster_rcnn_small.py"), {"train_batch": 6, "loader_workers": 0})
+    recipes.join_detector(recipe, detector, tiny.workspace, 0)
+    losses, changed, names = two_steps(recipe, recipe.train_dataloader, tmp_path / "run")
+    assert len(losses) == 2
+    assert torch.isfinite(torch.tensor(losses)).all()
+    assert set(changed) >= {name for name in names if "neck" in name or "roi_head" in name}

@@ -1,0 +1,98 @@
+import sys
+
+import pytest
+import torch
+
+from actionpipe.errors import UserError
+from actionpipe.processes import Processes, choose
+
+
+def without_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def with_gpus(monkeypatch, number):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: number)
+
+
+def test_none_is_one_process_on_the_cpu():
+    assert choose(0, environment={}) == Processes("cpu", 1)
+
+
+def test_on_the_cpu_the_number_counts_processes():
+    assert choose(3, "cpu", environment={}) == Processes("cpu", 3)
+
+
+def test_more_gpus_than_there_are_says_how_many_there_are(monkeypatch):
+    with_gpus(monkeypatch, 2)
+    assert choose(2, environment={}) == Processes("cuda", 2)
+    with pytest.raises(UserError, match="4 GPUs asked for, but this machine has 2; type 0 to run on the CPU"):
+        choose(4, environment={})
+
+
+def test_without_gpus_it_says_that_there_is_none(monkeypatch):
+    without_gpus(monkeypatch)
+    with pytest.raises(UserError, match=r"1 GPU asked for, but this machine has none.*--device cpu for 1 processes"):
+        choose(1, environment={})
+    with pytest.raises(UserError, match="has none"):
+        choose(0, "cuda", environment={})
+
+
+def test_an_unknown_device_names_those_known():
+    with pytest.raises(UserError, match="auto, cpu or cuda; found 'tpu'"):
+        choose(0, "tpu", environment={})
+
+
+def test_one_process_needs_no_launcher():
+    assert Processes("cpu", 1).command("a.b", "{}") == [sys.executable, "-m", "a.b", "{}"]
+
+
+def test_several_processes_of_one_machine_find_a_free_port():
+    command = Processes("cuda", 4).command("a.b", "{}")
+    assert command == [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=4", "-m", "a.b", "{}")
+    ]
+
+
+def test_several_machines_meet_at_the_first():
+    environment = {"NNODES": "2", "NODE_RANK": "1", "MASTER_ADDR": "first", "MASTER_PORT": "29600"}
+    processes = choose(1, "cpu", environment)
+    assert processes == Processes("cpu", 1, 2, 1, "first", "29600")
+    command = processes.command("a.b", "{}")
+    assert command[3:] == [
+        "--nnodes=2",
+        "--node-rank=1",
+        "--master-addr=first",
+        "--master-port=29600",
+        "--nproc-per-node=1",
+        "-m",
+        "a.b",
+        "{}",
+    ]
+
+
+def test_several_machines_need_the_first_one_s_name():
+    with pytest.raises(UserError, match="NNODES is 2, so MASTER_ADDR must name the first machine"):
+        choose(0, environment={"NNODES": "2"})
+
+
+@pytest.mark.parametrize("name", ["NNODES", "NODE_RANK"])
+def test_a_number_of_machines_that_is_none_is_refused(name):
+    with pytest.raises(UserError, match=f"{name} must be a whole number, found 'two'"):
+        choose(0, environment={"MASTER_ADDR": "first", name: "two"})
+
+
+def test_gpus_are_hidden_on_the_cpu_and_cores_are_shared_out(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)))
+    assert Processes("cpu", 2).environment()["OMP_NUM_THREADS"] == "3"
+    assert Processes("cpu", 2).environment()["CUDA_VISIBLE_DEVICES"] == ""
+    assert Processes("cuda", 9).environment()["OMP_NUM_THREADS"] == "1"
+    assert Processes("cuda", 2).environment()["CUDA_VISIBLE_DEVICES"] == "0"
+
+
+def test_threads_that_the_user_set_stay(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert Processes("cpu", 2).environment()["OMP_NUM_THREADS"] == "7"

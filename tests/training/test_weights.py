@@ -1,0 +1,209 @@
+import collections
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actionpipe.errors import UserError
+from actionpipe.training.weights import load_trained, read_state, read_torch_file
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    backbone = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    return torch.nn.ModuleDict({"backbone": backbone, "cls_head": torch.nn.Linear(4, 3)})
+
+
+def same(state, model):
+    own = model.state_dict()
+    assert list(state) == list(own)
+    assert all(torch.equal(state[name], own[name]) for name in own)
+
+
+class Payload:
+    def __reduce__(self):
+        return (print, ("the payload ran",))
+
+
+class Other:
+    def __reduce__(self):
+        return (eval, ("print('the payload ran')",))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_with_another_object_is_refused_and_nothing_runs(tmp_path, capfd, zipped):
+    path = tmp_path / "evil.pth"
+    content = {"state_dict": {"a": torch.zeros(1)}, "meta": Payload(), "more": [Other()]}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(UserError, match=r"evil\.pth cannot be read as a checkpoint") as caught:
+        read_torch_file(path)
+    # Of torch's old format only the first one can be told.
+    assert ("builtins.eval, builtins.print" if zipped else "could run code when loaded: print") in str(caught.value)
+    assert "Save only its state_dict" in str(caught.value)
+    assert "the payload ran" not in capfd.readouterr().out
+
+
+def test_a_method_of_another_class_is_refused(tmp_path):
+    """``getattr`` is let through for mmengine's history only."""
+
+    class Sneaky:
+        def __reduce__(self):
+            return (getattr, (torch.nn.Module, "__init__"))
+
+    torch.save({"a": Sneaky()}, tmp_path / "evil.pth")
+    with pytest.raises(UserError, match="cannot be read as a checkpoint"):
+        read_torch_file(tmp_path / "evil.pth")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "a.pth"
+    torch.save({"state_dict": {"weight": torch.arange(200.0)}}, path)
+    return path.read_bytes()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 0.999))
+def test_a_file_cut_short_anywhere_is_a_user_error(tmp_path, whole, share):
+    path = tmp_path / "cut.pth"
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(UserError, match=r"cut\.pth cannot be read as a checkpoint"):
+        read_torch_file(path)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=200))
+def test_any_other_file_is_a_user_error(tmp_path, content):
+    path = tmp_path / "other.pth"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"other\.pth"):
+        read_state(path)
+
+
+def test_a_missing_file_stays_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_torch_file(tmp_path / "none.pth")
+
+
+def test_plain_and_wrapped_state_dicts_are_the_same(tmp_path, model):
+    state = model.state_dict()
+    contents = {
+        "plain": state,
+        "state_dict": {"state_dict": state, "epoch": 3},
+        "model": {"model": state, "optimizer": {}},
+        "model_state_dict": {"model_state_dict": state},
+        "parallel": {"state_dict": {f"module.{name}": value for name, value in state.items()}},
+        "ordered": collections.OrderedDict(state),
+    }
+    for name, content in contents.items():
+        torch.save(content, tmp_path / f"{name}.pth")
+        same(read_state(tmp_path / f"{name}.pth"), model)
+
+
+def test_the_old_file_format_of_torch_is_read(tmp_path, model):
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    same(read_state(tmp_path / "old.pth"), model)
+
+
+def test_a_checkpoint_as_mmaction2_0_wrote_it_is_read(tmp_path, model):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    sum(parameter.sum() for parameter in model.parameters()).backward()
+    optimizer.step()
+    content = {
+        "meta": {
+            "mmaction_version": "0.18.0",
+            "config": "model = dict(type='Recognizer2D')",
+            "CLASSES": ("ride_kick", "fall_down"),
+            "epoch": 50,
+            "iter": 12_300,
+            "env_info": "sys.platform: linux",
+            "seed": 0,
+            "hook_msgs": {"best_score": np.float64(0.5), "best_ckpt": "a.pth", "history": np.arange(3)},
+        },
+        "state_dict": collections.OrderedDict(model.state_dict()),
+        "optimizer": optimizer.state_dict(),
+    }
+    torch.save(content, tmp_path / "old.pth")
+    same(read_state(tmp_path / "old.pth"), model)
+    meta = read_torch_file(tmp_path / "old.pth")["meta"]
+    assert meta["CLASSES"] == ("ride_kick", "fall_down")
+    assert meta["hook_msgs"]["best_score"] == 0.5
+    assert meta["hook_msgs"]["history"].tolist() == [0, 1, 2]
+
+
+def test_a_checkpoint_of_mmengine_with_its_message_hub_is_read(openmmlab, tmp_path, model):
+    from mmengine.logging import MessageHub
+
+    hub = MessageHub.get_instance("weights-test")
+    for value in (0.5, 0.25, 0.125):
+        hub.update_scalar("train/loss", value)
+        hub.update_scalar("train/array", np.array(value))
+    hub.update_info("epoch", 2)
+    content = {"meta": {"epoch": 2}, "state_dict": model.state_dict(), "message_hub": hub.state_dict()}
+    path = tmp_path / "mmengine.pth"
+    torch.save(content, path)
+    assert "mmengine.logging.history_buffer.HistoryBuffer" in str(
+        torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    )
+    same(read_state(path), model)
+
+
+def test_safetensors_are_read(tmp_path, model):
+    from safetensors.torch import save_file
+
+    save_file(model.state_dict(), tmp_path / "a.safetensors")
+    state = read_state(tmp_path / "a.safetensors")
+    assert set(state) == set(model.state_dict())
+    (tmp_path / "b.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:50])
+    with pytest.raises(UserError, match=r"b\.safetensors cannot be read as safetensors"):
+        read_state(tmp_path / "b.safetensors")
+
+
+def test_a_file_without_weights_says_what_it_holds(tmp_path):
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(UserError, match="holds no weights: found list instead"):
+        read_state(tmp_path / "list.pth")
+    torch.save({"epoch": 3}, tmp_path / "numbers.pth")
+    with pytest.raises(UserError, match="none of its 1 entries is a tensor"):
+        read_state(tmp_path / "numbers.pth")
+    (tmp_path / "pickle.pth").write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(UserError, match=r"pickle.pth"):
+        read_state(tmp_path / "pickle.pth")
+
+
+def test_a_trained_checkpoint_fills_the_whole_model(tmp_path, model):
+    wanted = {name: value + 1 for name, value in model.state_dict().items()}
+    torch.save({"state_dict": wanted, "meta": {}}, tmp_path / "a.pth")
+    load_trained(model, tmp_path / "a.pth", 3)
+    own = model.state_dict()
+    assert all(torch.equal(own[name], wanted[name]) for name in own if not name.endswith("num_batches_tracked"))
+
+
+def test_another_number_of_classes_names_both(tmp_path, model):
+    state = model.state_dict()
+    state["cls_head.weight"], state["cls_head.bias"] = torch.zeros(9, 4), torch.zeros(9)
+    torch.save(state, tmp_path / "nine.pth")
+    with pytest.raises(UserError, match=r"another number of classes: cls_head\.\w+ is \(9.*3 classes and needs \(3"):
+        load_trained(model, tmp_path / "nine.pth", 3)
+
+
+def test_missing_weights_are_counted_and_the_first_is_named(tmp_path, model):
+    state = model.state_dict()
+    del state["backbone.0.bias"], state["cls_head.bias"]
+    torch.save(state, tmp_path / "a.pth")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(UserError, match=r"2 of its 8 weights are missing, first backbone\.0\.bias.*another recipe"):
+        load_trained(model, tmp_path / "a.pth", 3)
+    same(before, model)
+
+
+def test_another_shape_names_both(tmp_path, model):
+    state = model.state_dict()
+    state["backbone.0.weight"] = torch.zeros(4, 7)
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"backbone\.0\.weight is \(4, 7\) and should be \(4, 3\)"):
+        load_trained(model, tmp_path / "a.pth", 3)
