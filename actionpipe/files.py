@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary name in ``path``'s folder; when the block ends well it is flushed to disk and renamed to ``path``.
+    """Yield a temporary name in ``path``'s folder; when the block ends well it is flushed and renamed to ``path``.
 
     When the block fails, or the process dies, ``path`` is untouched.
 

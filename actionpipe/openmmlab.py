@@ -1,18 +1,20 @@
 """The ONE place that knows how mmaction2, mmdet, mmcv and mmengine are made to run on current torch.
 
-Call ``activate()`` before the first import of any of them. It does five things, and each only where it is needed:
+Call ``activate()`` before the first import of any of them. It does five things, each only where it is needed:
 
 1. ``mmcv._ext``: mmcv is installed without its compiled operators; a module stands in whose ``nms``,
-   ``roi_align_forward`` and ``roi_align_backward`` are torchvision's operators. Every other operator raises when called.
+   ``roi_align_forward`` and ``roi_align_backward`` are torchvision's. Every other operator raises when called.
 2. mmaction2 1.2.0 asserts ``mmcv < 2.2.0`` at import: mmcv's version is presented as 2.1.0 while mmaction2 imports.
 3. mmaction2's wheel lacks the package ``mmaction.models.localizers.drn`` that its own code imports.
 4. Some of mmaction2's transforms use names that NumPy 2 removed (``np.Inf``).
 5. mmengine's checkpoint loader falls back to unpickling anything; ours refuses (see ``actionpipe.training.weights``).
 """
 
+import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
+import io
 import sys
 import types
 import warnings
@@ -49,6 +51,9 @@ def _import_mmaction() -> None:
     mmaction._actionpipe = True
     from mmaction.utils import register_all_modules
 
+    with contextlib.redirect_stdout(io.StringIO()):  # mmdet's word on an optional service of its maintainers
+        importlib.import_module("mmdet.datasets")
+
     # Registers models, datasets and transforms; the default scope is set by each recipe.
     register_all_modules(init_default_scope=False)
 
@@ -61,7 +66,7 @@ def provide_operators() -> None:
 
 
 class _TorchvisionOperators(types.ModuleType):
-    """Stands in for mmcv's compiled module; names that nobody calls may be looked up freely, as mmcv does at import."""
+    """Stands in for mmcv's compiled module; names may be looked up freely, as mmcv does at import."""
 
     def __init__(self) -> None:
         super().__init__("mmcv._ext", "torchvision's operators under the names of mmcv's compiled module")
@@ -77,8 +82,8 @@ class _TorchvisionOperators(types.ModuleType):
 
         def missing(*_: Any, **__: Any) -> NoReturn:
             raise NotImplementedError(
-                f"mmcv's compiled operator '{name}' is not available: this pipeline runs mmcv without compiled code and "
-                "replaces only nms and roi_align. Choose a model without this operator, or compile mmcv."
+                f"mmcv's compiled operator '{name}' is not available: this pipeline runs mmcv without compiled code "
+                "and replaces only nms and roi_align. Choose a model without this operator, or compile mmcv."
             )
 
         return missing

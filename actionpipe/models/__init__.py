@@ -1,4 +1,4 @@
-"""Datasets, transforms, metrics, hooks and networks that mmaction2 and mmdet lack, one a file, registered with mmengine.
+"""Datasets, transforms, metrics, hooks and networks that mmaction2 and mmdet lack, one a file.
 
 ``register()`` makes all of them known; call it after ``openmmlab.activate()``.
 """
@@ -10,6 +10,7 @@ def register() -> None:
         augment,
         background,
         checkpoints,
+        coco,
         frame_clips,
         metrics,
         peak_head,

@@ -1,4 +1,4 @@
-"""Two checkpoints a run: ``best.pth`` by the validation metric, ``last.pth`` to go on from. Both are written atomically."""
+"""Two checkpoints a run: ``best.pth`` by the validation metric and ``last.pth`` to go on from, written atomically."""
 
 import io
 from pathlib import Path
@@ -18,9 +18,9 @@ from actionpipe.training.weights import read_torch_file
 class BestAndLastHook(Hook):  # type: ignore[misc]
     """Saves after each epoch, when it is validated, and goes on from ``last.pth`` when the run directory has one.
 
-    ``best.pth`` holds weights and what they are (``meta``); ``last.pth`` also optimiser, schedules and position. The best
-    is written first: a run that dies between the two repeats the epoch, draws the same random numbers and writes the
-    same best again.
+    ``best.pth`` holds weights and what they are (``meta``); ``last.pth`` also optimiser, schedules and position. The
+    best is written first: a run that dies between the two repeats the epoch, draws the same random numbers and writes
+    the same best again.
     """
 
     priority = "VERY_LOW"

@@ -40,7 +40,7 @@ class ClipMetric(BaseMetric):  # type: ignore[misc]
 
 @METRICS.register_module()
 class ScoreCollector(BaseMetric):  # type: ignore[misc]
-    """Keeps each clip's probabilities, keyed by its directory; ``scores`` holds them on the first process afterwards."""
+    """Keeps each clip's probabilities by its directory; ``scores`` has them on the first process afterwards."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -29,13 +29,15 @@ class EpochSeedHook(Hook):  # type: ignore[misc]
         seed_all(int(state))
 
 
-@FUNCTIONS.register_module()
 def seed_worker(worker: int) -> None:
     """Give a loader worker's NumPy and python the seed that torch drew for it."""
     del worker  # already part of torch's seed
     seed = torch.initial_seed() % 2**32
     random.seed(seed)
     np.random.seed(seed)
+
+
+FUNCTIONS.register_module(module=seed_worker)
 
 
 def seed_all(seed: int) -> None:

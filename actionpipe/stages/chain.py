@@ -32,6 +32,7 @@ def chain(
     device: str = "auto",
     folds: list[int] | None = None,
     overrides: dict[str, Any] | None = None,
+    short_side: int | None = None,
     allow_unreadable: bool = False,
 ) -> ExitCode:
     """Run every stage; what is done and current is skipped by the stages themselves.
@@ -45,6 +46,7 @@ def chain(
         device: ``auto``, ``cuda`` or ``cpu``.
         folds: folds to train; the competition's own when None.
         overrides: dotted recipe keys and values, for every model trained.
+        short_side: frames of larger videos are stored with this many pixels on the shorter side.
         allow_unreadable: exit with 0 though some videos could not be read.
 
     Raises:
@@ -64,7 +66,9 @@ def chain(
     clock = Clock(workspace)
 
     def extract_part(folder: Path, part: Part) -> int:
-        entries = extract(directory=folder, output_root=workspace.frames(part), settings=Settings())
+        entries = extract(
+            directory=folder, output_root=workspace.frames(part), settings=Settings(short_side=short_side)
+        )
         return sum(not entry.readable for entry in entries)
 
     unreadable = clock.time("extract train", lambda: extract_part(train_videos, "train"))
@@ -132,6 +136,9 @@ def command(
     cfg_options: Annotated[
         list[str] | None, typer.Option(help="Override a recipe key: key=value; may be repeated.")
     ] = None,
+    short_side: Annotated[
+        int | None, typer.Option(min=16, help="Store larger frames with this many pixels on the shorter side.")
+    ] = None,
     allow_unreadable: Annotated[bool, typer.Option(help="Exit with 0 though some videos could not be read.")] = False,
 ) -> ExitCode:
     """From videos to the submission; without arguments on the embedded sample."""
@@ -157,6 +164,7 @@ def command(
         device=device,
         folds=parse_folds(folds, number),
         overrides=parse_overrides(cfg_options or []),
+        short_side=short_side,
         allow_unreadable=allow_unreadable,
     )
 

@@ -1,7 +1,8 @@
 """Scores the test clips and the folds' validation clips, detects, and fuses.
 
-Reads the lists of preprocess.py, the frames, and checkpoints: ``results/<member>/fold{k}/best.pth``, else those that the
-competition file names. Writes ``results/scores/``, ``results/detections/`` and, by postprocess, ``results/final.csv``.
+Reads the lists of preprocess.py, the frames, and checkpoints: ``results/<member>/fold{k}/best.pth``, else those that
+the competition file names. Writes ``results/scores/``, ``results/detections/`` and, by postprocess,
+``results/final.csv``.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Trains every member of the ensemble and the detector, for the folds that the competition names.
 
 Reads the lists and COCO files of preprocess.py, the frames, and starting weights from ``DATA/pretrained``. Writes
-``results/<member>/fold{k}/`` (see ``actionpipe.training.job``). What is done and current is skipped, what was interrupted
-goes on, and results of other inputs are set aside, never deleted.
+``results/<member>/fold{k}/`` (see ``actionpipe.training.job``). What is done and current is skipped, what was
+interrupted goes on, and results of other inputs are set aside, never deleted.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Starting weights: finding the file of a recipe's backbone and fitting it, whichever project's names it uses, to our model."""
+"""Starting weights: finding the file of a recipe's backbone and fitting it, whichever project's names it uses."""
 
 import re
 from collections.abc import Callable

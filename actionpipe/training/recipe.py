@@ -79,7 +79,7 @@ def join_detector(recipe: Config, detector: Detector, workspace: Workspace, fold
     if json.loads(val.read_text(encoding="utf-8"))["annotations"]:
         dataset = _coco(val, frames, detector, recipe.test_pipeline, test=True)
         recipe.val_dataloader = _loader(recipe, dataset, recipe.test_batch)
-        recipe.val_evaluator = {"type": "CocoMetric", "ann_file": str(val), "metric": "bbox", "format_only": False}
+        recipe.val_evaluator = {"type": "BoxMetric", "ann_file": str(val), "metric": "bbox", "format_only": False}
     else:  # no box to validate on: the last weights count as the best
         recipe.val_dataloader = recipe.val_evaluator = recipe.val_cfg = None
     recipe.test_dataloader = recipe.test_evaluator = recipe.test_cfg = None
@@ -136,7 +136,7 @@ def _clips(clip_list: Path, frames: str, pipeline: Any, *, test: bool = False) -
 
 def _coco(file: Path, frames: str, detector: Detector, pipeline: Any, *, test: bool = False) -> dict[str, Any]:
     return {
-        "type": "CocoDataset",
+        "type": "FrameBoxes",
         "ann_file": str(file),
         "data_root": "",
         "data_prefix": {"img": frames},

@@ -109,8 +109,8 @@ def load_trained(model: torch.nn.Module, path: Path, classes: int) -> None:
     missing = [name for name in own if name not in state]
     if missing:
         raise UserError(
-            f"{path} does not fit the recipe: {len(missing)} of its {len(own)} weights are missing, first {missing[0]}. "
-            "Was it trained with another recipe?"
+            f"{path} does not fit the recipe: {len(missing)} of its {len(own)} weights are missing, "
+            f"first {missing[0]}. Was it trained with another recipe?"
         )
     differing = [name for name, value in own.items() if state[name].shape != value.shape]
     if differing:
