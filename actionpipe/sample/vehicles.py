@@ -20,20 +20,20 @@ def draw_kick_scooter(brush: Brush, look: Look, colour: Colour, sway: float, ahe
         sway: shift of the shoulders, in metres.
         ahead: 1 or -1 when riding to the right or the left seen from the side; nearer to 0 the more from the front.
     """
-    brush.shadow((0.55, 0.13))
+    brush.shadow((0.7, 0.14))
     turned = float(np.sign(ahead) or 1) * max(abs(ahead), 0.6)
-    front, back = 0.46 * turned, -0.42 * turned
+    front, back = 0.62 * turned, -0.55 * turned
     for wheel in (front, back):
-        brush.ellipse((wheel, 0.1), (0.1 * max(abs(turned), 0.5), 0.1), RUBBER)
-    top = (0.3 * turned, 1.02)
-    brush.line([(back, 0.13), (front * 0.8, 0.13)], 0.075, colour)
-    brush.line([(front, 0.12), top], 0.06, colour)
+        brush.ellipse((wheel, 0.14), (0.14 * max(abs(turned), 0.5), 0.14), RUBBER)
+    top = (0.42 * turned, 1.06)
+    brush.line([(back, 0.16), (front * 0.8, 0.16)], 0.13, colour)
+    brush.line([(front, 0.14), top], 0.11, colour)
     across = 0.1 + 0.16 * (1 - abs(turned))
-    brush.line([(top[0] - across, top[1]), (top[0] + across, top[1])], 0.055, (36, 36, 38))
+    brush.line([(top[0] - across, top[1]), (top[0] + across, top[1])], 0.09, (36, 36, 38))
     height = look.height
     hip, shoulder = (-0.06 * turned, 0.53 * height + 0.14), (0.0 + sway, 0.82 * height + 0.14)
     hands: Pair = ((top[0] - 0.05 * turned - across * 0.6, 1.04), (top[0] + across * 0.6, 1.02))
-    feet: Pair = ((-0.2 * turned - 0.03, 0.17), (0.08 * turned + 0.03, 0.17))
+    feet: Pair = ((-0.2 * turned - 0.03, 0.2), (0.08 * turned + 0.03, 0.2))
     pose = Pose(
         hip=hip,
         shoulder=shoulder,

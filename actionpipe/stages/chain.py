@@ -4,7 +4,6 @@ Reads folders of videos, ``train.csv`` and ``sample_submission.csv``. Writes all
 ``results/timings.json``; ends by saying where ``final.csv`` is.
 """
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ import typer
 from actionpipe import competition as competitions
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.files import write_json
+from actionpipe.files import read_record, write_json
 from actionpipe.stages.train import parse_folds, parse_overrides
 from actionpipe.workspace import Part, Workspace
 
@@ -82,30 +81,32 @@ def chain(
         "inference",
         lambda: infer(gpus, data, competition_file, device=device, folds=folds, allow_unreadable=True),
     )
+    print("== done: " + ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in clock.seconds.items()))
     _say_goodbye(workspace, competition_file, unreadable)
     return ExitCode.OK if allow_unreadable or not unreadable else ExitCode.INCOMPLETE
 
 
 class Clock:
-    """Announces stages, times them, and keeps the seconds in ``results/timings.json``."""
+    """Announces stages, and keeps in ``results/timings.json`` the seconds spent in each, over all runs."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.path = workspace.results / "timings.json"
         self.seconds: dict[str, float] = {}
+        self.spent: dict[str, float] = read_record(self.path) or {}
 
     def time(self, stage: str, work: Callable[[], Any]) -> Any:
         """Do ``work`` and note how long it took."""
         print(f"== {stage}", flush=True)
         started = time.monotonic()
-        result = work()
-        self.seconds[stage] = round(time.monotonic() - started, 1)
-        write_json(self.path, self.seconds)
-        return result
+        try:
+            return work()
+        finally:
+            self.seconds[stage] = time.monotonic() - started
+            self.spent[stage] = round(self.spent.get(stage, 0.0) + self.seconds[stage], 1)
+            write_json(self.path, self.spent)
 
 
 def _say_goodbye(workspace: Workspace, competition_file: Path | None, unreadable: int) -> None:
-    timings = json.loads((workspace.results / "timings.json").read_text(encoding="utf-8"))
-    print("== done: " + ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in timings.items()))
     if unreadable:
         print(
             f"{unreadable} videos could not be read; {workspace.frames('train').name} and "

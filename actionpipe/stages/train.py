@@ -72,7 +72,8 @@ def train(
         directory = workspace.run_dir(model.name, fold)
         if not _prepare(directory, inputs, resume=resume):
             done = json.loads((directory / "done.json").read_text(encoding="utf-8"))
-            print(f"{model.name} fold {fold}: trained already ({done['metric']} {done['value']:.3f})", flush=True)
+            value = "not validated" if done["value"] is None else f"{done['metric']} {done['value']:.3f}"
+            print(f"{model.name} fold {fold}: trained already ({value})", flush=True)
             continue
         job = Job(str(data), str(path), model.name, fold, processes.device, overrides or {}, resume, seed)
         _launch(job, processes)

@@ -85,7 +85,12 @@ def train(job: Job) -> None:
     keeper = next(hook for hook in run.hooks if type(hook).__name__ == "BestAndLastHook")
     if is_main_process():
         seconds = round(time.monotonic() - started, 1)
-        done = {"metric": key, "value": keeper.best, "epoch": keeper.best_epoch, "seconds": seconds}
+        done = {
+            "metric": key,
+            "value": keeper.best if keeper.best >= 0 else None,
+            "epoch": keeper.best_epoch,
+            "seconds": seconds,
+        }
         write_json(directory / "done.json", done)
 
 

@@ -20,11 +20,14 @@ model = dict(
         anchor_generator=dict(scales=[4], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32]),
     ),
     roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=48, finest_scale=20, featmap_strides=[4, 8, 16]),
+        # One sample a bin: bins of these small boxes are smaller than a cell of the map.
+        bbox_roi_extractor=dict(
+            out_channels=48, finest_scale=20, featmap_strides=[4, 8, 16], roi_layer=dict(sampling_ratio=1)
+        ),
         bbox_head=dict(in_channels=48, fc_out_channels=128),
     ),
-    train_cfg=dict(rpn_proposal=dict(nms_pre=500, max_per_img=200), rcnn=dict(sampler=dict(num=64))),
-    test_cfg=dict(rpn=dict(nms_pre=200, max_per_img=50), rcnn=dict(max_per_img=20)),
+    train_cfg=dict(rpn_proposal=dict(nms_pre=300, max_per_img=100), rcnn=dict(sampler=dict(num=48))),
+    test_cfg=dict(rpn=dict(nms_pre=100, max_per_img=30), rcnn=dict(max_per_img=20)),
 )
 
 train_pipeline = [
@@ -43,11 +46,11 @@ test_pipeline = [
 train_batch = 8
 test_batch = 8
 
-train_cfg = dict(max_epochs=6, val_interval=2)
+train_cfg = dict(max_epochs=5, val_interval=2)
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(
-        type="CosineAnnealingLR", by_epoch=True, begin=0, end=6, T_max=6, eta_min_ratio=0.01, convert_to_iter_based=True
+        type="CosineAnnealingLR", by_epoch=True, begin=0, end=5, T_max=5, eta_min_ratio=0.01, convert_to_iter_based=True
     ),
 ]
 optim_wrapper = dict(

@@ -38,15 +38,15 @@ test_pipeline = [
 train_batch = 16
 test_batch = 16
 
-train_cfg = dict(max_epochs=36)
+train_cfg = dict(max_epochs=30)
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         by_epoch=True,
         begin=5,
-        end=36,
-        T_max=31,
+        end=30,
+        T_max=25,
         eta_min_ratio=0.01,
         convert_to_iter_based=True,
     ),
