@@ -79,7 +79,7 @@ def chain(
     )
     clock.time(
         "inference",
-        lambda: infer(gpus, data, competition_file, device=device, folds=folds, allow_unreadable=True),
+        lambda: infer(gpus, data, competition_file, device=device, folds=folds, ladder=True, allow_unreadable=True),
     )
     print("== done: " + ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in clock.seconds.items()))
     _say_goodbye(workspace, competition_file, unreadable)

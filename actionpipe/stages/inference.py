@@ -28,6 +28,7 @@ def infer(
     *,
     device: str = "auto",
     folds: list[int] | None = None,
+    ladder: bool = False,
     allow_unreadable: bool = False,
 ) -> ExitCode:
     """Make every score and detection table that is missing or out of date, then the submission.
@@ -38,6 +39,7 @@ def infer(
         competition_file: the competition file; found by ``competition.find`` when None.
         device: ``auto``, ``cuda``, or ``cpu`` (then ``gpus`` counts processes).
         folds: only checkpoints of these folds; every trained one when None.
+        ladder: print what each step is worth.
         allow_unreadable: exit with 0 though some test videos could not be read.
 
     Raises:
@@ -62,7 +64,7 @@ def infer(
                 f"inference stopped with status {status} (see above). Tables that were finished are kept; the same "
                 "command goes on"
             )
-    return postprocess(data, competition_file, allow_unreadable=allow_unreadable)
+    return postprocess(data, competition_file, ladder=ladder, allow_unreadable=allow_unreadable)
 
 
 def command(
@@ -71,6 +73,7 @@ def command(
     competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
     folds: Annotated[str | None, typer.Option(help="'all' or numbers such as 0,2; else every trained fold.")] = None,
+    ladder: Annotated[bool, typer.Option(help="Print what each step is worth out of fold.")] = False,
     allow_unreadable: Annotated[bool, typer.Option(help="Exit with 0 though some videos could not be read.")] = False,
 ) -> ExitCode:
     """Score, detect and fuse into results/final.csv."""
@@ -81,6 +84,7 @@ def command(
         competition,
         device=device,
         folds=parse_folds(folds, number),
+        ladder=ladder,
         allow_unreadable=allow_unreadable,
     )
 
