@@ -51,8 +51,10 @@ def _import_mmaction() -> None:
     mmaction._actionpipe = True
     from mmaction.utils import register_all_modules
 
-    with contextlib.redirect_stdout(io.StringIO()):  # mmdet's word on an optional service of its maintainers
+    # mmdet's words on optional packages that nothing here uses.
+    with contextlib.redirect_stdout(io.StringIO()):
         importlib.import_module("mmdet.datasets")
+        importlib.import_module("mmdet.evaluation")
 
     # Registers models, datasets and transforms; the default scope is set by each recipe.
     register_all_modules(init_default_scope=False)

@@ -12,16 +12,26 @@ Image = NDArray[np.uint8]
 
 @TRANSFORMS.register_module()
 class SubtractBackground(BaseTransform):  # type: ignore[misc]
-    """Replaces each frame by its difference from the clip's median frame, around mid-grey (128).
+    """Replaces each frame by its difference from the clip's median frame: around mid-grey (128), or, when not
+    ``signed``, twice its amount in the channel where it is largest (0 where nothing moves): a grey silhouette, the same
+    before light and dark backgrounds.
 
     People and vehicles stand out, whatever street they are seen in, so that a small network trained on a few scenes
     works in others. Needs a fixed camera; somebody who never moves disappears.
     """
 
+    def __init__(self, signed: bool = True) -> None:
+        self.signed = signed
+
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """``results['imgs']``: list of T uint8 (H, W, 3), replaced by new arrays; T of at least 3."""
         frames = results["imgs"]
-        shift = 128 - median_frame(frames).astype(np.int16)
+        background = median_frame(frames)
+        if not self.signed:
+            amounts = [np.abs(frame.astype(np.int16) - background).max(axis=2, keepdims=True) for frame in frames]
+            results["imgs"] = [np.minimum(2 * amount, 255).astype(np.uint8).repeat(3, axis=2) for amount in amounts]
+            return results
+        shift = 128 - background.astype(np.int16)
         results["imgs"] = [np.clip(frame + shift, 0, 255).astype(np.uint8) for frame in frames]
         return results
 

@@ -24,6 +24,10 @@ class FrameBoxes(CocoDataset):  # type: ignore[misc]
 class BoxMetric(CocoMetric):  # type: ignore[misc]
     """mmdet's CocoMetric (box AP as COCO counts it), quiet."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().__init__(*args, **kwargs)
+
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """``bbox_mAP``, ``bbox_mAP_50`` and the others of COCO; nothing when no box was found at all."""
         with contextlib.redirect_stdout(io.StringIO()):

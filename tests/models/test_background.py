@@ -36,3 +36,20 @@ def test_differences_beyond_a_byte_are_cut_not_wrapped(openmmlab: None, light: i
     frames[2] = np.full((2, 2, 3), light, np.uint8)
     out = SubtractBackground().transform({"imgs": frames})["imgs"]
     assert (out[2] == (0 if light == 0 else 255)).all()
+
+
+def test_unsigned_differences_do_not_tell_a_light_background_from_a_dark_one(openmmlab: None) -> None:
+    from actionpipe.models.background import SubtractBackground
+
+    def clip(background: int, actor: int) -> list[np.ndarray]:
+        frames = [np.full((6, 8, 3), background, np.uint8) for _ in range(5)]
+        for index, frame in enumerate(frames):
+            frame[2, index] = actor
+        return frames
+
+    lighter = SubtractBackground(signed=False).transform({"imgs": clip(100, 160)})["imgs"]
+    darker = SubtractBackground(signed=False).transform({"imgs": clip(100, 40)})["imgs"]
+    for index, (light, dark) in enumerate(zip(lighter, darker, strict=True)):
+        assert np.array_equal(light, dark)
+        assert (light[2, index] == 120).all()
+        assert light.sum() == 3 * 120
