@@ -68,7 +68,7 @@ def make_scene(name: str, seed: int) -> Scene:
     side = float(rng.choice([-1, 1]))
     return Scene(
         name=name,
-        horizon=float(rng.uniform(0.07, 0.14)),
+        horizon=float(rng.uniform(0.13, 0.18)),
         kerb=float(rng.uniform(0.53, 0.59)),
         camera_height=float(rng.uniform(1.75, 2.1)),
         yaw=float(rng.uniform(-0.12, 0.12)),

@@ -20,7 +20,7 @@ from actionpipe.errors import UserError
 if TYPE_CHECKING:
     from actionpipe.sample.write import Plan
 
-GENERATOR = 3
+GENERATOR = 4
 """Raised whenever the same seed would give another sample."""
 SMALLEST = 32
 TABLES = ("train.csv", "train_boxes.csv", "sample_submission.csv", "test_truth.csv")
