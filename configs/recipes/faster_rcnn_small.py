@@ -46,13 +46,13 @@ test_pipeline = [
 train_batch = 8
 test_batch = 8
 
-train_cfg = dict(max_epochs=5, val_interval=2)
+train_cfg = dict(max_epochs=6, val_interval=3)
 param_scheduler = [
-    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=60),
     dict(
-        type="CosineAnnealingLR", by_epoch=True, begin=0, end=5, T_max=5, eta_min_ratio=0.01, convert_to_iter_based=True
+        type="CosineAnnealingLR", by_epoch=True, begin=0, end=6, T_max=6, eta_min_ratio=0.01, convert_to_iter_based=True
     ),
 ]
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10, norm_type=2)
+    optimizer=dict(_delete_=True, type="AdamW", lr=2e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10, norm_type=2)
 )

@@ -38,7 +38,7 @@ test_pipeline = [
 train_batch = 16
 test_batch = 16
 
-train_cfg = dict(max_epochs=30)
+train_cfg = dict(max_epochs=30, val_interval=2)
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
     dict(
