@@ -146,7 +146,7 @@ def test_what_is_no_competition_is_refused(tmp_path, text, expected):
 
 
 def test_a_missing_file_names_the_shipped_ones(tmp_path):
-    with pytest.raises(UserError, match=r"no competition file at .*none\.yaml.*aiconnect21, sample"):
+    with pytest.raises(UserError, match=r"no competition file at .*none\.yaml.*aiconnect21, egogestar, sample"):
         load(tmp_path / "none.yaml")
 
 
