@@ -54,5 +54,5 @@ param_scheduler = [
     ),
 ]
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type="AdamW", lr=2e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10, norm_type=2)
+    optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10, norm_type=2)
 )
