@@ -1,6 +1,7 @@
 """How a stage's work is spread over processes: one on the CPU, or torchrun's on N GPUs or N gloo processes."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ from actionpipe.errors import UserError
 
 @dataclass(frozen=True)
 class Processes:
-    """``count`` processes a machine on ``device`` (``cpu`` or ``cuda``), over ``nodes`` machines."""
+    """``count`` processes a machine on ``device`` (``cpu`` or ``cuda``), over ``nodes`` machines.
+
+    ``at_once`` such sets of processes share the cores of the machine.
+    """
 
     device: str
     count: int
@@ -18,6 +22,11 @@ class Processes:
     node_rank: int = 0
     master_address: str = "127.0.0.1"
     master_port: str = "29500"
+    at_once: int = 1
+
+    def run(self, module: str, *arguments: str) -> int:
+        """Run ``python -m module arguments`` in these processes, their output ours; the exit status."""
+        return subprocess.run(self.command(module, *arguments), env=self.environment(), check=False).returncode
 
     def command(self, module: str, *arguments: str) -> list[str]:
         """The command that runs ``python -m module arguments`` in these processes."""
@@ -38,8 +47,7 @@ class Processes:
     def environment(self) -> dict[str, str]:
         """The environment for them: GPUs hidden on ``cpu``, cores shared out evenly."""
         environment = dict(os.environ, PYTHONUNBUFFERED="1")
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // self.count)))
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // (self.count * self.at_once))))
         # Compute threads that spin while they wait take the cores that the loader's workers need.
         environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if self.device == "cpu":
@@ -47,13 +55,21 @@ class Processes:
         return environment
 
 
-def choose(gpus: int, device: str = "auto", environment: Mapping[str, str] = os.environ) -> Processes:
-    """Check ``gpus`` and ``device`` against this machine.
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose(
+    gpus: int, device: str = "auto", environment: Mapping[str, str] = os.environ, *, at_once: int = 1
+) -> Processes:
+    """Check ``gpus``, ``device`` and ``at_once`` against this machine.
 
     NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT are honoured, as torchrun's users set them.
 
     Raises:
-        UserError: fewer GPUs than asked for, an unknown device, or variables that are no numbers.
+        UserError: fewer GPUs than asked for, an unknown device, variables that are no numbers, or several sets of
+            processes at once that are not single processes on this machine's CPU.
     """
     if device not in {"auto", "cpu", "cuda"}:
         raise UserError(f"--device takes auto, cpu or cuda; found '{device}'")
@@ -68,8 +84,13 @@ def choose(gpus: int, device: str = "auto", environment: Mapping[str, str] = os.
         raise UserError(
             f"NNODES is {nodes}, so MASTER_ADDR must name the first machine: MASTER_ADDR=host NODE_RANK=0 …"
         )
-    if device == "cpu" or (device == "auto" and gpus == 0):
-        return Processes("cpu", max(1, gpus), **several)  # type: ignore[arg-type]
+    on_cpu = device == "cpu" or (device == "auto" and gpus == 0)
+    if at_once > 1 and not (on_cpu and gpus <= 1 and nodes == 1):
+        raise UserError(
+            f"--jobs {at_once} shares the cores of one machine's CPU among single processes; it goes with 0 GPUs only"
+        )
+    if on_cpu:
+        return Processes("cpu", max(1, gpus), **several, at_once=at_once)  # type: ignore[arg-type]
     import torch
 
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -10,6 +10,11 @@ Scored = Literal["val", "test"]
 """What a member of a fold is scored on: the fold's own validation part, or the test clips."""
 
 
+def part_of(scored: Scored) -> Part:
+    """Which videos the clips that are scored come from."""
+    return "test" if scored == "test" else "train"
+
+
 @dataclass(frozen=True)
 class Workspace:
     """Paths under one DATA folder; making one touches nothing on disk."""

@@ -93,6 +93,30 @@ def test_gpus_are_hidden_on_the_cpu_and_cores_are_shared_out(monkeypatch):
     assert Processes("cuda", 2).environment()["CUDA_VISIBLE_DEVICES"] == "0"
 
 
+def test_processes_at_once_share_the_cores(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)))
+    assert choose(0, environment={}, at_once=3).environment()["OMP_NUM_THREADS"] == "2"
+    assert choose(0, environment={}, at_once=7).environment()["OMP_NUM_THREADS"] == "1"
+
+
+def test_processes_at_once_are_single_ones_on_one_cpu(monkeypatch):
+    with_gpus(monkeypatch, 2)
+    several = {"NNODES": "2", "MASTER_ADDR": "first"}
+    for gpus, device, environment in [(2, "auto", {}), (2, "cpu", {}), (0, "cuda", {}), (0, "cpu", several)]:
+        with pytest.raises(UserError, match="--jobs 2 shares the cores of one machine's CPU"):
+            choose(gpus, device, environment, at_once=2)
+
+
+def test_run_gives_the_status_and_the_environment(monkeypatch, tmp_path):
+    (tmp_path / "worker.py").write_text(
+        "import os, sys; sys.exit(int(sys.argv[1]) + (os.environ['OMP_NUM_THREADS'] == '5'))"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert Processes("cpu", 1).run("worker", "6") == 7
+
+
 def test_threads_that_the_user_set_stay(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert Processes("cpu", 2).environment()["OMP_NUM_THREADS"] == "7"

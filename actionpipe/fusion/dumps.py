@@ -1,7 +1,7 @@
 """The original's pickled predictions, read without letting the pickle run anything, and keyed by video name."""
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def read_detector_dump(path: Path, frames: Sequence[tuple[str, int]], classes: S
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def frames_of_coco(images: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
+def frames_of_coco(images: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """(video, frame) of a COCO file's ``images`` in the order in which the detector saw them: by image id."""
     return [(str(image["video"]), int(image["frame"])) for image in sorted(images, key=lambda image: int(image["id"]))]
 

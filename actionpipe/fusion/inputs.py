@@ -13,6 +13,7 @@ from actionpipe.fusion.evidence import count_evidence, read_detections
 from actionpipe.fusion.ladder import active
 from actionpipe.fusion.scores import average_folds, read_scores
 from actionpipe.fusion.tables import raise_faults, read_text_table
+from actionpipe.splits.store import read_splits
 from actionpipe.workspace import Scored, Workspace
 
 
@@ -116,7 +117,7 @@ def read_out_of_fold(workspace: Workspace, competition: Competition) -> Inputs:
         detections = [read_detections(path, competition.detector.classes) for path in read]
     if not folds:
         return Inputs(notes=[*notes, "no fold has validation scores of all members: there is no out-of-fold metric"])
-    splits = read_splits(workspace, competition)
+    splits = _splits(workspace, competition)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in names}
     for name in names:
         for fold in folds:
@@ -142,29 +143,19 @@ def read_out_of_fold(workspace: Workspace, competition: Competition) -> Inputs:
     )
 
 
-def read_splits(workspace: Workspace, competition: Competition) -> pd.DataFrame:
-    """``splits.csv`` by video name: label (class name) and fold (int64).
-
-    Raises:
-        UserError: the file or a column is missing, or a video twice, an unknown label, a fold that does not exist.
-    """
+def _splits(workspace: Workspace, competition: Competition) -> pd.DataFrame:
+    """``splits.csv`` by video name, checked against the competition: label (class name) and fold (int64)."""
     path = workspace.splits
-    text = read_text_table(path, ["video", "label", "fold"], "run: python preprocess.py")
-    faults: list[str] = []
-    names = [str(fold) for fold in range(competition.folds.number)]
-    seen: set[str] = set()
-    for line, (video, label, fold) in enumerate(zip(text["video"], text["label"], text["fold"], strict=True), 2):
-        if video in seen:
-            faults.append(f"{path} line {line}: video '{video}' stands twice")
+    table = read_splits(path)
+    number = competition.folds.number
+    faults = []
+    for video, label, fold in zip(table["video"], table["label"], table["fold"], strict=True):
         if label not in competition.class_names:
-            faults.append(f"{path} line {line}: '{label}' is not one of {', '.join(competition.class_names)}")
-        if fold not in names:
-            faults.append(f"{path} line {line}: fold '{fold}' is not one of {', '.join(names)}")
-        seen.add(video)
+            faults.append(f"{path}: '{label}' of '{video}' is not one of {', '.join(competition.class_names)}")
+        if fold >= number:
+            faults.append(f"{path}: fold {fold} of '{video}' is not one of the {number}; run: python preprocess.py")
     raise_faults(faults)
-    index = pd.Index(text["video"].to_numpy(dtype=object), name="video")
-    labels = text["label"].to_numpy(dtype=object)
-    return pd.DataFrame({"label": labels, "fold": text["fold"].to_numpy(dtype=object).astype(np.int64)}, index=index)
+    return table.set_index("video")[["label", "fold"]]
 
 
 def read_truth(path: Path, competition: Competition) -> pd.Series:

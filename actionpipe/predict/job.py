@@ -18,12 +18,12 @@ from actionpipe.files import digest, write_json, write_table
 from actionpipe.predict import reference
 from actionpipe.predict.tasks import Task, from_json, inputs_of
 from actionpipe.splits.coco import frames_coco
-from actionpipe.splits.index import video_of_directory
+from actionpipe.splits.index import name_of_directory
 from actionpipe.splits.lists import read_list
-from actionpipe.splits.tables import read_videos, resolve_competition
+from actionpipe.splits.tables import resolve_competition
 from actionpipe.training.job import find_model, start_processes
 from actionpipe.video.manifest import Manifest
-from actionpipe.workspace import Part, Workspace
+from actionpipe.workspace import Workspace, part_of
 
 
 @dataclass(frozen=True)
@@ -51,24 +51,13 @@ def work_off(tasks: list[Task], setting: Setting) -> None:
         barrier()
 
 
-def _part(task: Task) -> Part:
-    return "test" if task.scored == "test" else "train"
-
-
-def _videos(task: Task, setting: Setting) -> dict[str, str]:
-    """Clip directory -> the video's name in the user's table."""
-    part = _part(task)
-    manifest = Manifest.read(setting.workspace.manifest(part))
-    return video_of_directory(manifest, read_videos(setting.workspace, setting.competition, part))
-
-
 def _score(task: Task, member: Member, setting: Setting) -> pd.DataFrame:
-    frames = setting.workspace.frames(_part(task))
+    frames = setting.workspace.frames(part_of(task.scored))
     title = f"{task.member} fold {task.fold} {task.scored}"
     scores = reference.score_clips(
         member, setting.competition, Path(task.checkpoint), Path(task.clips), frames, setting.device, title
     )
-    video = _videos(task, setting)
+    video = name_of_directory(setting.workspace, setting.competition, part_of(task.scored))
     order = list(dict.fromkeys(clip.directory for clip in read_list(Path(task.clips))))
     rows = [[video[directory], *scores[directory]] for directory in order if directory in scores]
     return pd.DataFrame(rows, columns=["video_filename", *setting.competition.class_names])
@@ -76,9 +65,10 @@ def _score(task: Task, member: Member, setting: Setting) -> pd.DataFrame:
 
 def _detect(task: Task, detector: Detector, setting: Setting) -> pd.DataFrame:
     workspace = setting.workspace
-    part = _part(task)
+    part = part_of(task.scored)
     manifest = Manifest.read(workspace.manifest(part))
-    content = frames_coco(read_list(Path(task.clips)), manifest, _videos(task, setting), detector.classes)
+    names = name_of_directory(workspace, setting.competition, part)
+    content = frames_coco(read_list(Path(task.clips)), manifest, names, detector.classes)
     coco = Path(task.output).with_name(f"{task.member}_fold{task.fold}_{task.scored}_frames.json")
     write_json(coco, content)
     title = f"{task.member} fold {task.fold} {task.scored}"

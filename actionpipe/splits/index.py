@@ -5,9 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from actionpipe.competition import Competition
 from actionpipe.errors import TableError
+from actionpipe.splits.tables import read_videos
 from actionpipe.video.find import is_video
 from actionpipe.video.manifest import Entry, Manifest
+from actionpipe.workspace import Part, Workspace
 
 
 class VideoIndex:
@@ -76,6 +79,15 @@ def video_of_directory(manifest: Manifest, names: Iterable[str]) -> dict[str, st
     if faults:
         raise TableError(faults)
     return name_of_directory
+
+
+def name_of_directory(workspace: Workspace, competition: Competition, part: Part) -> dict[str, str]:
+    """``video_of_directory`` of the training or test videos of a workspace that preprocess.py has accepted.
+
+    Raises:
+        TableError: the tables or the manifest have changed since, and names no longer agree.
+    """
+    return video_of_directory(Manifest.read(workspace.manifest(part)), read_videos(workspace, competition, part))
 
 
 def _composed(name: str) -> str:

@@ -15,6 +15,7 @@ from actionpipe import competition as competitions
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import read_record, write_json
+from actionpipe.processes import cores
 from actionpipe.stages.train import parse_folds, parse_overrides
 from actionpipe.workspace import Part, Workspace
 
@@ -29,6 +30,7 @@ def chain(
     *,
     gpus: int = 0,
     device: str = "auto",
+    jobs: int = 1,
     folds: list[int] | None = None,
     overrides: dict[str, Any] | None = None,
     short_side: int | None = None,
@@ -43,6 +45,7 @@ def chain(
         competition_file: the competition file; found by ``competition.find`` when None.
         gpus: processes, one a GPU; 0 is the CPU.
         device: ``auto``, ``cuda`` or ``cpu``.
+        jobs: on the CPU, so many models are trained at once and so many processes share the clips to score.
         folds: folds to train; the competition's own when None.
         overrides: dotted recipe keys and values, for every model trained.
         short_side: frames of larger videos are stored with this many pixels on the shorter side.
@@ -75,11 +78,13 @@ def chain(
     clock.time("preprocess", lambda: preprocess(data, competition_file, allow_unreadable=True))
     clock.time(
         "train",
-        lambda: train(gpus, data, competition_file, device=device, folds=folds, overrides=overrides),
+        lambda: train(gpus, data, competition_file, device=device, jobs=jobs, folds=folds, overrides=overrides),
     )
+    # On the CPU, N processes that share the clips are asked for by their number and the device.
+    count, where = (jobs, "cpu") if jobs > 1 else (gpus, device)
     clock.time(
         "inference",
-        lambda: infer(gpus, data, competition_file, device=device, folds=folds, ladder=True, allow_unreadable=True),
+        lambda: infer(count, data, competition_file, device=where, folds=folds, ladder=True, allow_unreadable=True),
     )
     print("== done: " + ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in clock.seconds.items()))
     _say_goodbye(workspace, competition_file, unreadable)
@@ -131,6 +136,9 @@ def command(
         int | None, typer.Option(min=0, help="GPUs; all that are there when not given, 0 is the CPU.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="On the CPU: models trained at once. 1; one a core on the sample.")
+    ] = None,
     folds: Annotated[
         str | None, typer.Option(help="'all' or numbers such as 0,2; else those of the competition.")
     ] = None,
@@ -143,6 +151,8 @@ def command(
     allow_unreadable: Annotated[bool, typer.Option(help="Exit with 0 though some videos could not be read.")] = False,
 ) -> ExitCode:
     """From videos to the submission; without arguments on the embedded sample."""
+    gpus = _gpus_found() if gpus is None else gpus
+    sample = data is None
     if data is None:
         if train_videos or test_videos:
             raise UserError("--train-videos and --test-videos go with --data DIR, the folder that holds train.csv")
@@ -155,15 +165,19 @@ def command(
         train_videos, test_videos = data / "train_videos", data / "test_videos"
     if train_videos is None or test_videos is None:
         raise UserError("name both folders of videos: --train-videos A --test-videos B")
-    number = competitions.load(competitions.find(data, competition)).folds.number
+    found = competitions.load(competitions.find(data, competition))
+    if jobs is None:
+        # The sample's models are too small for one of them to keep several cores busy.
+        jobs = min(cores(), len(found.members) + 1) if sample and gpus == 0 else 1
     return chain(
         data,
         train_videos,
         test_videos,
         competition,
-        gpus=_gpus_found() if gpus is None else gpus,
+        gpus=gpus,
         device=device,
-        folds=parse_folds(folds, number),
+        jobs=jobs,
+        folds=parse_folds(folds, found.folds.number),
         overrides=parse_overrides(cfg_options or []),
         short_side=short_side,
         allow_unreadable=allow_unreadable,

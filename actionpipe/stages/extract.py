@@ -1,14 +1,14 @@
 """Reads videos. Writes ``OUTPUT_ROOT/<folder>/<stem>_frames/img_00001.jpg`` … and ``OUTPUT_ROOT/manifest.csv``."""
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from actionpipe import command
+from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.processes import cores
 from actionpipe.video.find import Source, find_videos, name_sources
 from actionpipe.video.journal import MANIFEST, Journal, locked
 from actionpipe.video.manifest import Entry, Settings
@@ -52,7 +52,7 @@ def extract(
         merged = time.monotonic()
         try:
             with progress(len(tasks)) as advance:
-                for task, result in run_all(work, tasks, workers or os.cpu_count() or 1):
+                for task, result in run_all(work, tasks, workers or cores()):
                     entry = result or broken(task.source, settings, "the process that decoded it died, twice")
                     if result is None:
                         _remove_part(task)
@@ -111,7 +111,7 @@ def _remove_tree(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _command(
+def command(
     *,
     video: Annotated[Path | None, typer.Option(help="One video file.", metavar="FILE")] = None,
     directory: Annotated[
@@ -165,4 +165,4 @@ def _command(
 
 def main() -> None:
     """The command line of ``extract.py``."""
-    command.run(_command)
+    run(command)

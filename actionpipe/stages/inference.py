@@ -6,7 +6,6 @@ the competition file names. Writes ``results/scores/``, ``results/detections/`` 
 """
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -57,8 +56,7 @@ def infer(
     print(f"{len(tasks)} tables of scores and detections, {len(tasks) - len(due)} of them current", flush=True)
     if due:
         job = {"data": str(data), "competition": str(path), "device": processes.device, "tasks": to_json(due)}
-        command = processes.command("actionpipe.predict.job", json.dumps(job))
-        status = subprocess.run(command, env=processes.environment(), check=False).returncode
+        status = processes.run("actionpipe.predict.job", json.dumps(job))
         if status != 0:
             raise UserError(
                 f"inference stopped with status {status} (see above). Tables that were finished are kept; the same "

@@ -135,6 +135,7 @@ def _unreadable(workspace: Workspace, part: Part, unscored: Sequence[str]) -> di
         UserError: a video could be read, or was never extracted, and still has no scores.
     """
     from actionpipe.fusion.tables import raise_faults
+    from actionpipe.splits.index import VideoIndex
     from actionpipe.video.manifest import Manifest
 
     if not unscored:
@@ -145,11 +146,11 @@ def _unreadable(workspace: Workspace, part: Part, unscored: Sequence[str]) -> di
             f"'{unscored[0]}' (one of {len(unscored)}) has no scores, and there is no {path} to say why; run: "
             f"python extract.py --dir VIDEOS --output-root {workspace.frames(part)} && bash inference.sh 0"
         )
-    manifest = Manifest.read(path)
+    index = VideoIndex(Manifest.read(path))
     faults: list[str] = []
     reason_of_video: dict[str, str] = {}
     for video in unscored:
-        entries = manifest.match(video)
+        entries = index.find(video)
         if not entries:
             faults.append(f"'{video}' has no scores and is not in {path}: extract.py has not seen it; run extract.py")
         elif any(entry.readable for entry in entries):
@@ -203,7 +204,7 @@ def _out_of_fold_table(competition: Competition, held_out: "Inputs") -> "pd.Data
     return table.rename_axis(index=VIDEO).reset_index()
 
 
-def _command(
+def command(
     data: Annotated[Path, typer.Option(help="The folder with the tables and results.")] = Path("data"),
     competition: Annotated[
         Path | None, typer.Option(help="The competition file, or the name of a shipped one.")
@@ -222,4 +223,4 @@ def _command(
 
 def main() -> None:
     """The command line."""
-    run(_command)
+    run(command)

@@ -131,7 +131,7 @@ def _describe_unreadable(train: "Sequence[TrainVideo]", test: "Sequence[TestVide
     ]
 
 
-def preprocess_command(
+def command(
     *,
     data: Annotated[Path, typer.Option(help="Folder of the tables, frames and results.")] = Path("data"),
     competition: Annotated[
@@ -147,7 +147,7 @@ def preprocess_command(
 
 def main() -> None:
     """The command line."""
-    run(preprocess_command)
+    run(command)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ test_truth.csv and, when all of these are there, says so in sample.json.
 """
 
 import json
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ import typer
 from actionpipe import files
 from actionpipe.command import run
 from actionpipe.errors import UserError
+from actionpipe.processes import cores
 
 if TYPE_CHECKING:
     from actionpipe.sample.write import Plan
@@ -140,16 +140,12 @@ def _draw(data: Path, plans: "list[Plan]", workers: int | None) -> list[list[Any
     from actionpipe.sample.write import write_clip
 
     folders = [data / FOLDERS[plan.part] for plan in plans]
-    workers = min(workers or _cores(), len(plans))
+    workers = min(workers or cores(), len(plans))
     if workers == 1:
         return [write_clip(plan, folder) for plan, folder in zip(plans, folders, strict=True)]
     # Spawned, not forked: a forked child of a process that runs threads (torch, OpenCV) can hang.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(write_clip, plans, folders, chunksize=4))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _write_tables(data: Path, plans: "list[Plan]", boxes: list[list[Any]]) -> None:
@@ -182,7 +178,7 @@ def _write_tables(data: Path, plans: "list[Plan]", boxes: list[list[Any]]) -> No
         files.write_table(data / name, table)
 
 
-def main(
+def command(
     *,
     data: Annotated[Path, typer.Option(help="Folder to write the sample to.")] = Path("data/sample"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same sample.")] = 0,
@@ -213,4 +209,4 @@ def _pair(flag: str, text: str, between: str) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(command)

@@ -7,8 +7,9 @@ interrupted goes on, and results of other inputs are set aside, never deleted.
 
 import json
 import os
-import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,7 @@ def train(
     competition_file: Path | None = None,
     *,
     device: str = "auto",
+    jobs: int = 1,
     only: list[str] | None = None,
     folds: list[int] | None = None,
     resume: bool = True,
@@ -44,6 +46,7 @@ def train(
         data: the DATA folder.
         competition_file: the competition file; found by ``competition.find`` when None.
         device: ``auto``, ``cuda``, or ``cpu`` (then ``gpus`` counts gloo processes).
+        jobs: models trained at once on the CPU, which share its cores; small ones cannot use several cores alone.
         only: names of members or of the detector; all when None.
         folds: fold numbers; the competition's own when None.
         resume: go on from ``last.pth`` of an interrupted run; otherwise such a run is set aside.
@@ -63,24 +66,22 @@ def train(
     wrong = [fold for fold in numbers if not 0 <= fold < competition.folds.number]
     if wrong:
         raise UserError(f"no fold {wrong[0]}: '{competition.name}' has the folds 0 to {competition.folds.number - 1}")
-    jobs = [(model, fold) for fold in numbers for model in chosen]
-    sources = [inputs_of(model, fold, workspace, competition, overrides or {}, seed) for model, fold in jobs]
-    processes = choose(gpus, device)
+    runs = [(model, fold) for fold in numbers for model in chosen]
+    sources = [inputs_of(model, fold, workspace, competition, overrides or {}, seed) for model, fold in runs]
+    processes = choose(gpus, device, at_once=jobs)
 
-    started, trained = time.monotonic(), 0
-    for (model, fold), inputs in zip(jobs, sources, strict=True):
+    started, due = time.monotonic(), []
+    for (model, fold), inputs in zip(runs, sources, strict=True):
         directory = workspace.run_dir(model.name, fold)
         if not _prepare(directory, inputs, resume=resume):
             done = json.loads((directory / "done.json").read_text(encoding="utf-8"))
             value = "not validated" if done["value"] is None else f"{done['metric']} {done['value']:.3f}"
             print(f"{model.name} fold {fold}: trained already ({value})", flush=True)
             continue
-        job = Job(str(data), str(path), model.name, fold, processes.device, overrides or {}, resume, seed)
-        _launch(job, processes)
-        trained += 1
-    print(
-        f"trained {trained} of {len(jobs)} models in {time.monotonic() - started:.0f} s; next: bash inference.sh {gpus}"
-    )
+        due.append(Job(str(data), str(path), model.name, fold, processes.device, overrides or {}, resume, seed))
+    _launch_all(due, processes)
+    seconds = time.monotonic() - started
+    print(f"trained {len(due)} of {len(runs)} models in {seconds:.0f} s; next: bash inference.sh {gpus}")
     return ExitCode.OK
 
 
@@ -131,14 +132,40 @@ def _prepare(directory: Path, inputs: dict[str, Any], *, resume: bool) -> bool:
     return True
 
 
+def _launch_all(jobs: list[Job], processes: Processes) -> None:
+    """Run the jobs, so many at once as ``processes`` says; after a failure no other is started.
+
+    Raises:
+        UserError: one failed; those that were running have been waited for.
+    """
+    # From the last: the detector, which mostly takes the longest, should not be left over when the others are done.
+    order = jobs[::-1] if processes.at_once > 1 else jobs
+    stop = threading.Event()
+
+    def launch(job: Job) -> None:
+        if stop.is_set():
+            return
+        try:
+            _launch(job, processes)
+        except UserError:
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(processes.at_once) as pool:
+        try:
+            for launched in as_completed([pool.submit(launch, job) for job in order]):
+                launched.result()
+        finally:
+            stop.set()
+
+
 def _launch(job: Job, processes: Processes) -> None:
     """Run the job's processes; their output is ours.
 
     Raises:
         UserError: they failed; the message above theirs says why.
     """
-    command = processes.command("actionpipe.training.job", job.to_json())
-    status = subprocess.run(command, env=processes.environment(), check=False).returncode
+    status = processes.run("actionpipe.training.job", job.to_json())
     if status != 0:
         raise UserError(
             f"training {job.member} of fold {job.fold} stopped with status {status} (see above). What was finished is "
@@ -187,6 +214,7 @@ def command(
     data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
     competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    jobs: Annotated[int, typer.Option(min=1, help="Models trained at once on the CPU; for small recipes.")] = 1,
     only: Annotated[list[str] | None, typer.Option(help="Train this member or detector only; may be repeated.")] = None,
     folds: Annotated[
         str | None, typer.Option(help="'all' or numbers such as 0,2; else those of the competition.")
@@ -204,6 +232,7 @@ def command(
         data,
         competition,
         device=device,
+        jobs=jobs,
         only=only,
         folds=parse_folds(folds, number),
         resume=resume,

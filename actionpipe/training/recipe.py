@@ -4,6 +4,7 @@ A recipe is an mmengine config that names no path, fold or class; besides mmengi
 ``test_pipeline``, ``train_batch``, ``test_batch``, ``loader_workers`` and ``initial_weights``.
 """
 
+import contextlib
 import difflib
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,25 @@ def load(name: str, overrides: dict[str, Any]) -> Config:
         UserError: no such recipe, or an override names a key path that the recipe does not have.
     """
     recipe = Config.fromfile(str(recipe_file(name)))
-    for key in overrides:
-        _check_key(recipe, key)
-    recipe.merge_from_dict(dict(overrides))
+    recipe.merge_from_dict({key: _like(_found(recipe, key), value) for key, value in overrides.items()})
     return recipe
 
 
-def _check_key(recipe: Config, key: str) -> None:
-    """A misspelt override would be a new key that nobody reads: refuse it (a last part may be new, as in dict args)."""
+def _like(before: Any, value: Any) -> Any:
+    """What YAML cannot say: sizes must be tuples, which it does not have, and it reads 1e-4 as a text."""
+    if isinstance(before, tuple) and isinstance(value, list):
+        return tuple(value)
+    if isinstance(before, float) and isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
+def _found(recipe: Config, key: str) -> Any:
+    """What stands at a dotted key, None when its last part is new (as in dict args).
+
+    A misspelt override would be a new key that nobody reads: refuse it.
+    """
     node: Any = recipe
     parts = key.split(".")
     for depth, part in enumerate(parts):
@@ -39,12 +51,13 @@ def _check_key(recipe: Config, key: str) -> None:
         elif isinstance(node, (dict, Config)) and part in list(node.keys()):
             node = node[part]
         elif depth == len(parts) - 1 and depth > 0 and isinstance(node, dict):
-            return
+            return None
         else:
             known = list(node.keys()) if hasattr(node, "keys") else []
             near = difflib.get_close_matches(part, known, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise UserError(f"override '{key}': the recipe has no '{'.'.join(parts[: depth + 1])}'{hint}")
+    return node
 
 
 def join_classifier(

@@ -3,7 +3,7 @@
 import csv
 import io
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal, get_args
 
 from actionpipe import files
@@ -104,21 +104,6 @@ class Manifest:
         if faults:
             raise TableError(faults)
         return cls(entries)
-
-    def match(self, name: str) -> list[Entry]:
-        """Candidates for a video's name in a user's table: none, the one, or several (the name is ambiguous).
-
-        The exact relative path counts first, else the same base name, else the same name without its extension.
-        """
-        name = str(PurePosixPath(name)) if name.strip() else ""
-        wanted = PurePosixPath(name)
-        exact = [entry for entry in self.entries if entry.video == name]
-        base = [entry for entry in self.entries if PurePosixPath(entry.video).name == wanted.name]
-        if exact or base:
-            return exact or base
-        # A name in a table need not carry an extension; "a.b" is then the stem of a.b.mp4.
-        stems = {wanted.stem, wanted.name} - {""}
-        return [entry for entry in self.entries if PurePosixPath(entry.video).stem in stems]
 
     def write(self, path: Path) -> None:
         """Write ``manifest.csv`` atomically, sorted by video."""

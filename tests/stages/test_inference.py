@@ -9,7 +9,7 @@ import torch
 from conftest import CLASSES, FRAMES, Tiny, kill_when, stage
 
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.stages import inference as inference_stage
+from actionpipe.processes import Processes
 from actionpipe.stages.inference import infer
 
 
@@ -133,12 +133,7 @@ def copied(inferred, tmp_path, monkeypatch):
     tiny.competition["detector"]["recipe"] = str(inferred[0].frame_recipe)
     started = []
 
-    class Done:
-        returncode = 0
-
-    monkeypatch.setattr(
-        inference_stage.subprocess, "run", lambda command, **_: (started.append(command[-1]), Done())[1]
-    )
+    monkeypatch.setattr(Processes, "run", lambda _, *arguments: (started.append(arguments[-1]), 0)[1])
     monkeypatch.setattr("actionpipe.stages.postprocess.postprocess", lambda *_, **__: ExitCode.OK)
     return tiny, started
 
@@ -172,11 +167,7 @@ def test_no_checkpoint_names_both_places_and_exits_with_2(tiny):
 
 def test_processes_that_fail_say_that_finished_tables_are_kept(tiny, random_weights, monkeypatch):
     with_weights(tiny, random_weights)
-
-    class Failed:
-        returncode = 7
-
-    monkeypatch.setattr(inference_stage.subprocess, "run", lambda *_, **__: Failed())
+    monkeypatch.setattr(Processes, "run", lambda *_: 7)
     with pytest.raises(UserError, match=r"inference stopped with status 7.*are kept"):
         infer(0, tiny.root)
 

@@ -285,9 +285,16 @@ def test_a_validation_clip_may_lack_scores_only_if_it_is_unreadable(data: Path) 
 
 
 def test_faulty_splits_are_refused_with_lines(data: Path) -> None:
-    rows = {"video": [*TRAIN, TRAIN[0]], "label": [*TRUTH, "swim"], "group": "", "fold": [*FOLDS, 7]}
+    rows = {"video": [*TRAIN, TRAIN[0]], "label": [*TRUTH, "swim"], "group": [*TRAIN, "x"], "fold": [*FOLDS, 7]}
     write(data / "splits.csv", pd.DataFrame(rows))
-    with pytest.raises(UserError, match=r"(?s)line 10: video 'train 0\.mp4'.*'swim'.*fold '7'"):
+    with pytest.raises(UserError, match=r"line 10: 'train 0\.mp4' stands on line 2 already"):
+        postprocess(data)
+
+
+def test_splits_of_another_competition_are_refused(data: Path) -> None:
+    rows = {"video": TRAIN, "label": [*TRUTH[:-1], "swim"], "group": TRAIN, "fold": [*FOLDS[:-1], 7]}
+    write(data / "splits.csv", pd.DataFrame(rows))
+    with pytest.raises(UserError, match=rf"(?s)'swim' of '{TRAIN[-1]}' is not one of .*fold 7 of '{TRAIN[-1]}'"):
         postprocess(data)
 
 

@@ -1,6 +1,7 @@
 """The train stage on tiny clips: what it refuses, what it skips, and that a killed run ends as an undisturbed one."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,33 @@ def test_all_members_and_the_detector_are_trained_once(tiny, launched, capsys):
     train(0, tiny.root)
     assert len(launched) == 2, "what is done and current is skipped"
     assert "clips fold 0: trained already (macro_f1 0.500)" in capsys.readouterr().out
+
+
+def test_several_are_trained_at_once_and_all_are_waited_for(tiny, monkeypatch):
+    together = threading.Barrier(2, timeout=30)
+
+    def launch(job, processes):
+        assert processes.at_once == 2
+        together.wait()  # broken, and so an error, unless the other one is under way
+        (tiny.workspace.run_dir(job.member, job.fold) / "done.json").write_text("{}")
+
+    monkeypatch.setattr(train_stage, "_launch", launch)
+    train(0, tiny.root, jobs=2)
+    for name in ("clips", "boxes"):
+        assert (tiny.workspace.run_dir(name, 0) / "done.json").exists()
+
+
+def test_after_a_failure_nothing_more_is_started(tiny, monkeypatch):
+    started = []
+
+    def launch(job, processes):
+        started.append((job.member, job.fold))
+        raise UserError(f"training {job.member} of fold {job.fold} stopped")
+
+    monkeypatch.setattr(train_stage, "_launch", launch)
+    with pytest.raises(UserError, match="training clips of fold 0 stopped"):
+        train(0, tiny.root, folds=[0, 1])
+    assert started == [("clips", 0)]
 
 
 def test_members_and_folds_can_be_chosen(tiny, launched):

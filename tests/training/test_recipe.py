@@ -9,6 +9,7 @@ from conftest import RECIPES, build
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
 from actionpipe.recipes import recipe_digest, recipe_file
+from actionpipe.stages.train import parse_overrides
 
 NAMES = sorted(file.stem for file in RECIPES.glob("*.py"))
 
@@ -280,6 +281,20 @@ def test_an_override_changes_the_recipe(recipes):
     assert recipe.train_cfg.max_epochs == 3
     assert recipe.train_pipeline[0].num_clips == 4
     assert recipe.model.backbone.extra == 1
+
+
+def test_a_size_given_as_a_list_stays_a_tuple(recipes):
+    """mmcv takes no lists for sizes, and the command line's YAML knows no tuples."""
+    recipe = recipes.load("tsm_small", {"test_pipeline.3.scale": [96, 56], "model.data_preprocessor.mean": [1, 2, 3]})
+    assert recipe.test_pipeline[3].scale == (96, 56)
+    assert recipe.model.data_preprocessor.mean == [1, 2, 3]
+
+
+def test_a_power_of_ten_is_a_number(recipes):
+    """YAML 1.1 takes 7e-4, without a point, for a text."""
+    overrides = parse_overrides(["optim_wrapper.optimizer.lr=7e-4", "model.backbone.type=TSM"])
+    recipe = recipes.load("tsm_small", overrides)
+    assert (recipe.optim_wrapper.optimizer.lr, recipe.model.backbone.type) == (7e-4, "TSM")
 
 
 @pytest.mark.parametrize(

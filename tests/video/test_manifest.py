@@ -78,22 +78,3 @@ def test_all_wrong_rows_are_named_with_their_lines(tmp_path):
 )
 def test_readable(status, frames, readable):
     assert replace(ENTRY, status=status, frames=frames).readable is readable
-
-
-def test_match_prefers_the_exact_path_then_the_name_then_the_stem():
-    videos = ["a.mp4", "x/a.mp4", "x/b.mp4", "y/b.mp4", "y/c.d.avi", "e.mp4", "e.avi"]
-    manifest = Manifest([replace(ENTRY, video=video) for video in videos])
-
-    def found(name):
-        return [entry.video for entry in manifest.match(name)]
-
-    assert found("a.mp4") == ["a.mp4"]
-    assert found("x/a.mp4") == ["x/a.mp4"]
-    assert found("./x/a.mp4") == ["x/a.mp4"]
-    assert found("b.mp4") == ["x/b.mp4", "y/b.mp4"]
-    assert found("c.d") == ["y/c.d.avi"]
-    assert found("c.d.mp4") == ["y/c.d.avi"]
-    assert found("e") == ["e.mp4", "e.avi"]
-    assert found("e.mp4") == ["e.mp4"]
-    assert found("nothing.mp4") == []
-    assert found("") == []

@@ -1,0 +1,44 @@
+"""The console script ``actionpipe``: every stage as a verb, and what has no script of its own."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from actionpipe.command import guarded
+from actionpipe.stages import adopt, chain, extract, inference, postprocess, preprocess, sample, train
+
+VERBS: dict[str, Callable[..., Any]] = {
+    "run": chain.command,
+    "extract": extract.command,
+    "preprocess": preprocess.command,
+    "train": train.command,
+    "inference": inference.command,
+    "postprocess": postprocess.command,
+    "sample": sample.command,
+    "adopt": adopt.command,
+}
+
+
+def app() -> typer.Typer:
+    """The app of all verbs; a verb's flags are those of its stage."""
+    verbs = typer.Typer(
+        name="actionpipe",
+        help="Folders of videos in, class labels out.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+    )
+    for name, function in VERBS.items():
+        verbs.command(name)(function)
+    return verbs
+
+
+def main() -> None:
+    """The command line of ``actionpipe``."""
+    sys.exit(guarded(app()))
+
+
+if __name__ == "__main__":
+    main()

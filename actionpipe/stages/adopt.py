@@ -1,0 +1,103 @@
+"""Takes predictions that the original's test commands have pickled, so that postprocess.py can fuse them.
+
+Reads the dump, and the lists and manifests of extract.py and preprocess.py. Writes ``results/scores/*.csv`` for a
+member's dump and ``results/detections/*.csv`` for the detector's.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from actionpipe import competition as competitions
+from actionpipe.command import run
+from actionpipe.competition import Competition, Detector, Member
+from actionpipe.errors import ExitCode, UserError
+from actionpipe.files import write_table
+from actionpipe.workspace import Scored, Workspace, part_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def adopt(
+    dump: Path,
+    model: str,
+    data: Path,
+    competition_file: Path | None = None,
+    *,
+    fold: int | None = None,
+    scored: Scored = "test",
+    overwrite: bool = False,
+) -> Path:
+    """Write the table that a dump holds, keyed by video name; the dump's order is that of this workspace's list.
+
+    Args:
+        dump: ``model1.pkl`` (a list of vectors of probabilities) or ``det_results.pkl`` (boxes by image and class).
+        model: the member or detector that it is taken for.
+        data: the DATA folder.
+        competition_file: the competition file; found by ``competition.find`` when None.
+        fold: whose model made it; the first that the competition trains when None.
+        scored: ``test``, or ``val`` for the clips of the fold.
+        overwrite: replace a table that is there.
+
+    Returns:
+        The table written.
+
+    Raises:
+        UserError: the dump does not fit the list, the classes or what it is said to be, or a table is there already.
+    """
+    from actionpipe.splits.tables import resolve_competition
+    from actionpipe.training.job import find_model
+
+    workspace = Workspace(data)
+    competition = resolve_competition(workspace, competitions.load(competitions.find(data, competition_file)))
+    chosen = find_model(competition, model)
+    fold = competition.folds.to_train[0] if fold is None else fold
+    tables = workspace.scores if isinstance(chosen, Member) else workspace.detections
+    output = tables(model, fold, scored)
+    clips = workspace.test_list if scored == "test" else workspace.val_list(fold)
+    if not clips.exists():
+        raise UserError(f"{clips} is not there, which the dump's order is taken from; run: python preprocess.py")
+    if output.exists() and not overwrite:
+        raise UserError(f"{output} is there already; --overwrite replaces it")
+    write_table(output, _read(dump, chosen, clips, workspace, competition, scored))
+    return output
+
+
+def _read(
+    dump: Path, model: Member | Detector, clips: Path, workspace: Workspace, competition: Competition, scored: Scored
+) -> "pd.DataFrame":
+    from actionpipe.fusion.dumps import frames_of_coco, read_classifier_dump, read_detector_dump
+    from actionpipe.splits.coco import frames_coco
+    from actionpipe.splits.index import name_of_directory
+    from actionpipe.splits.lists import read_list
+    from actionpipe.video.manifest import Manifest
+
+    part = part_of(scored)
+    names = name_of_directory(workspace, competition, part)
+    listed = read_list(clips)
+    if isinstance(model, Member):
+        videos = [names[clip.directory] for clip in listed]
+        return read_classifier_dump(dump, videos, competition.class_names).reset_index()
+    coco = frames_coco(listed, Manifest.read(workspace.manifest(part)), names, model.classes)
+    return read_detector_dump(dump, frames_of_coco(coco["images"]), model.classes)
+
+
+def command(
+    dump: Annotated[Path, typer.Argument(help="The pickle, as the original's test commands wrote it.")],
+    model: Annotated[str, typer.Option(help="The member or detector that it is taken for.")],
+    data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
+    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
+    fold: Annotated[int | None, typer.Option(min=0, help="The fold of the model; else the first one trained.")] = None,
+    val: Annotated[bool, typer.Option("--val", help="It was made on the fold's validation clips.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that is there.")] = False,
+) -> ExitCode:
+    """Take a pickled dump of mmaction2 or mmdet in as a table of scores or detections."""
+    output = adopt(dump, model, data, competition, fold=fold, scored="val" if val else "test", overwrite=overwrite)
+    print(f"wrote {output}; next: python postprocess.py --data {data}")
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    run(command)
