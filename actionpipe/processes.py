@@ -48,6 +48,7 @@ class Processes:
         """The environment for them: GPUs hidden on ``cpu``, cores shared out evenly."""
         environment = dict(os.environ, PYTHONUNBUFFERED="1")
         environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // (self.count * self.at_once))))
+        environment.setdefault("MKL_NUM_THREADS", environment["OMP_NUM_THREADS"])
         # Compute threads that spin while they wait take the cores that the loader's workers need.
         environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if self.device == "cpu":

@@ -78,7 +78,9 @@ def test_other_errors_are_not_hidden(monkeypatch):
         guarded(app_of(work))
 
 
-@pytest.mark.parametrize("stage", ["train", "inference", "chain", "extract", "preprocess", "postprocess", "sample", "adopt"])
+@pytest.mark.parametrize(
+    "stage", ["train", "inference", "chain", "extract", "preprocess", "postprocess", "sample", "adopt"]
+)
 def test_help_imports_nothing_heavy(tmp_path, stage):
     script = CHECKOUT / f"{stage}.py"
     how = f"runpy.run_module('actionpipe.stages.{stage}', run_name='__main__')"

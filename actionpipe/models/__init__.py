@@ -13,6 +13,7 @@ def register() -> None:
         coco,
         frame_clips,
         metrics,
+        neighbours,
         peak_head,
         preprocessor,
         progress,

@@ -68,9 +68,9 @@ def make_scene(name: str, seed: int) -> Scene:
     side = float(rng.choice([-1, 1]))
     return Scene(
         name=name,
-        horizon=float(rng.uniform(0.13, 0.18)),
-        kerb=float(rng.uniform(0.53, 0.59)),
-        camera_height=float(rng.uniform(1.75, 2.1)),
+        horizon=float(rng.uniform(0.03, 0.07)),
+        kerb=float(rng.uniform(0.56, 0.62)),
+        camera_height=float(rng.uniform(2.3, 2.7)),
         yaw=float(rng.uniform(-0.12, 0.12)),
         pavement=float(rng.uniform(3.0, 4.0)),
         crossing=side * float(rng.uniform(2.6, 3.6)) if rng.random() < 0.7 else None,

@@ -20,7 +20,7 @@ from actionpipe.processes import cores
 if TYPE_CHECKING:
     from actionpipe.sample.write import Plan
 
-GENERATOR = 4
+GENERATOR = 5
 """Raised whenever the same seed would give another sample."""
 SMALLEST = 32
 TABLES = ("train.csv", "train_boxes.csv", "sample_submission.csv", "test_truth.csv")
@@ -31,8 +31,8 @@ def write_sample(
     data: Path,
     *,
     seed: int = 0,
-    train_clips: int = 18,
-    test_clips: int = 6,
+    train_clips: int = 24,
+    test_clips: int = 8,
     size: tuple[int, int] = (192, 112),
     frames: tuple[int, int] = (40, 70),
     workers: int | None = None,
@@ -182,8 +182,8 @@ def command(
     *,
     data: Annotated[Path, typer.Option(help="Folder to write the sample to.")] = Path("data/sample"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same sample.")] = 0,
-    train_clips: Annotated[int, typer.Option(help="Training clips of each class.")] = 18,
-    test_clips: Annotated[int, typer.Option(help="Test clips of each class.")] = 6,
+    train_clips: Annotated[int, typer.Option(help="Training clips of each class.")] = 24,
+    test_clips: Annotated[int, typer.Option(help="Test clips of each class.")] = 8,
     size: Annotated[str, typer.Option(help="Width x height of the clips in pixels.")] = "192x112",
     frames: Annotated[str, typer.Option(help="Frames of a clip: fewest-most, or one number.")] = "40-70",
     workers: Annotated[int | None, typer.Option(help="Processes that draw; all cores unless told.")] = None,

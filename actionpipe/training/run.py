@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,10 @@ class Run(Runner):  # type: ignore[misc]
         """
         if self.cfg.get("train_dataloader") is not None:
             model = model.to(memory_format=torch.channels_last)
-        return super().wrap_model(model_wrapper_cfg, model)
+        with warnings.catch_warnings():
+            # mmengine passes broadcast_buffers on, whose name torch is going to change.
+            warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
+            return super().wrap_model(model_wrapper_cfg, model)
 
     @classmethod
     def from_recipe(

@@ -12,7 +12,7 @@ model = dict(
         init_std=0.01,
         loss_cls=dict(type="CrossEntropyLoss"),
     ),
-    # Differences from the background lie around 128; 30 is about their spread where something moves.
+    # Grey differences from the background lie around 128; 30 is about their spread where something moves.
     data_preprocessor=dict(mean=[128, 128, 128], std=[30, 30, 30]),
 )
 
@@ -20,6 +20,7 @@ train_pipeline = [
     dict(type="SampleFrames", clip_len=1, frame_interval=1, num_clips=8),
     dict(type="RawFrameDecode"),
     dict(type="SubtractBackground"),
+    dict(type="NeighboursAsChannels"),
     dict(type="RandomResizedCrop", area_range=(0.7, 1.0), aspect_ratio_range=(1.5, 2.0)),
     dict(type="Resize", scale=(144, 84), keep_ratio=False),
     dict(type="Flip", flip_ratio=0.5),
@@ -30,6 +31,7 @@ test_pipeline = [
     dict(type="SampleFrames", clip_len=1, frame_interval=1, num_clips=8, test_mode=True),
     dict(type="RawFrameDecode"),
     dict(type="SubtractBackground"),
+    dict(type="NeighboursAsChannels"),
     dict(type="Resize", scale=(144, 84), keep_ratio=False),
     dict(type="FormatShape", input_format="NCHW"),
     dict(type="PackActionInputs"),
@@ -38,15 +40,15 @@ test_pipeline = [
 train_batch = 16
 test_batch = 16
 
-train_cfg = dict(max_epochs=30, val_interval=2)
+train_cfg = dict(max_epochs=22, val_interval=2)
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         by_epoch=True,
         begin=5,
-        end=30,
-        T_max=25,
+        end=22,
+        T_max=17,
         eta_min_ratio=0.01,
         convert_to_iter_based=True,
     ),

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import CHECKOUT, stage
 
+from actionpipe.stages import chain as chain_stage
 from actionpipe.stages.sample import write_sample
 from actionpipe.workspace import Workspace
 
@@ -35,7 +36,7 @@ def small(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chained(small):
-    result = run_chain(small, *ONE_EPOCH)
+    result = run_chain(small, *ONE_EPOCH, "--jobs", 2)
     assert result.returncode == 0, result.stdout + result.stderr
     return small, result
 
@@ -72,6 +73,28 @@ def test_run_again_it_does_nothing_anew(chained):
     assert "trained 0 of 3 models" in result.stdout
     assert "6 tables of scores and detections, 6 of them current" in result.stdout
     assert time.monotonic() - started < 60  # seconds on a quiet machine; training alone takes longer
+
+
+@pytest.mark.parametrize(
+    ("cores", "flags", "jobs"),
+    [(2, {}, 2), (64, {}, 3), (1, {}, 1), (2, {"jobs": 1}, 1), (2, {"gpus": 4}, 1)],
+)
+def test_the_sample_s_small_models_are_trained_one_a_core(monkeypatch, cores, flags, jobs):
+    asked = {}
+    monkeypatch.setattr(chain_stage, "cores", lambda: cores)
+    monkeypatch.setattr(chain_stage, "chain", lambda *_, **given: asked.update(given))
+    monkeypatch.setattr("actionpipe.stages.sample.write_sample", lambda _: None)
+    chain_stage.command(**{"gpus": 0, **flags})
+    assert asked["jobs"] == jobs
+
+
+def test_own_recipes_are_trained_one_after_the_other_unless_told(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(chain_stage, "chain", lambda *_, jobs, **__: asked.append(jobs))
+    folders = {"data": tmp_path, "train_videos": tmp_path, "test_videos": tmp_path, "gpus": 0}
+    chain_stage.command(**folders)
+    chain_stage.command(**folders, jobs=2)
+    assert asked == [1, 2]
 
 
 def test_a_folder_without_videos_is_named(small, tmp_path):

@@ -114,6 +114,7 @@ def test_two_processes_write_the_same_tables(inferred, tiny, random_weights):
         tiny.workspace.val_list(fold).unlink()
     result = stage("inference", 2, "--device", "cpu", "--data", tiny.root)
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "Warning" not in result.stderr
     for path in (tiny.workspace.scores("clips", 0, "test"), tiny.workspace.detections("boxes", 0, "test")):
         ours, theirs = (pd.read_csv(root / path.relative_to(tiny.root)) for root in (tiny.root, inferred[0].root))
         assert len(ours) == len(theirs)

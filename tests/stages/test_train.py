@@ -255,6 +255,7 @@ def test_two_processes_write_one_set_of_files(tiny):
     options = ["--cfg-options", "train_cfg.max_epochs=1", "--cfg-options", "loader_workers=0"]
     result = stage("train", 2, "--device", "cpu", "--data", tiny.root, *FLAGS, *options)
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "Warning" not in result.stderr
     directory = tiny.workspace.run_dir("clips", 0)
     assert sorted(path.name for path in directory.glob("*.pth")) == ["best.pth", "last.pth"]
     assert len([line for line in result.stdout.splitlines() if "epoch 1/1" in line]) == 1

@@ -1,0 +1,26 @@
+"""Motion made visible to every single frame."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+
+
+@TRANSFORMS.register_module()
+class NeighboursAsChannels(BaseTransform):  # type: ignore[misc]
+    """Gives each frame three channels: the grey picture of the sampled frame before it, its own, and of the one after.
+
+    What moves leaves coloured fringes whose order tells the way it goes, so that already the first convolution sees
+    motion; temporal shift alone needs many more clips to learn it. The first and the last frame stand in for the
+    neighbours that they lack. Grey frames as channels were the input of lRomul's ball-action-spotting, the winner of
+    SoccerNet's challenge in 2023.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """``results['imgs']``: list of uint8 (H, W, 3), RGB, one clip in the order of time, replaced by new arrays."""
+        grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in results["imgs"]]
+        before, after = [grey[0], *grey[:-1]], [*grey[1:], grey[-1]]
+        results["imgs"] = [np.dstack(channels) for channels in zip(before, grey, after, strict=True)]
+        return results
