@@ -40,15 +40,15 @@ test_pipeline = [
 train_batch = 16
 test_batch = 16
 
-train_cfg = dict(max_epochs=22, val_interval=2)
+train_cfg = dict(max_epochs=26, val_interval=2)
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         by_epoch=True,
         begin=5,
-        end=22,
-        T_max=17,
+        end=26,
+        T_max=21,
         eta_min_ratio=0.01,
         convert_to_iter_based=True,
     ),
