@@ -117,6 +117,22 @@ def test_run_gives_the_status_and_the_environment(monkeypatch, tmp_path):
     assert Processes("cpu", 1).run("worker", "6") == 7
 
 
+def test_freed_tensors_are_kept_on_the_cpu(monkeypatch, tmp_path):
+    """Memory that was freed is used again without new page faults."""
+    program = (
+        "import resource, sys, numpy\n"
+        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "numpy.ones(2**23)\n"
+        "before = faults()\n"
+        "for _ in range(5): numpy.ones(2**23)\n"
+        "sys.exit(faults() - before > 2000)\n"  # one array is 16384 pages
+    )
+    (tmp_path / "worker.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert Processes("cpu", 1).run("worker") == 0
+    assert "MALLOC_MMAP_MAX_" not in Processes("cuda", 1).environment()
+
+
 def test_threads_that_the_user_set_stay(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert Processes("cpu", 2).environment()["OMP_NUM_THREADS"] == "7"

@@ -285,8 +285,10 @@ def test_an_override_changes_the_recipe(recipes):
 
 def test_a_size_given_as_a_list_stays_a_tuple(recipes):
     """mmcv takes no lists for sizes, and the command line's YAML knows no tuples."""
-    recipe = recipes.load("tsm_small", {"test_pipeline.3.scale": [96, 56], "model.data_preprocessor.mean": [1, 2, 3]})
-    assert recipe.test_pipeline[3].scale == (96, 56)
+    steps = [step.type for step in recipes.load("tsm_small", {}).test_pipeline]
+    key = f"test_pipeline.{steps.index('Resize')}.scale"
+    recipe = recipes.load("tsm_small", {key: [96, 56], "model.data_preprocessor.mean": [1, 2, 3]})
+    assert recipe.test_pipeline[steps.index("Resize")].scale == (96, 56)
     assert recipe.model.data_preprocessor.mean == [1, 2, 3]
 
 
