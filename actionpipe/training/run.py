@@ -47,6 +47,11 @@ class Run(Runner):  # type: ignore[misc]
         # Kept by our own hook, with the competition's metric and atomic writes.
         recipe.default_hooks.checkpoint = None
         recipe.default_hooks.pop("visualization", None)
+        for evaluator in (recipe.get("val_evaluator"), recipe.get("test_evaluator")):
+            if evaluator is not None:
+                # "gpu" is mmengine's word for gathering over the process group, which gloo can do too; its "cpu" is
+                # pickles in a folder that it makes wherever the user happens to be.
+                evaluator.collect_device = "gpu"
         backends = [{"type": "TensorboardVisBackend"}] if tensorboard else []
         recipe.visualizer = {"type": "Visualizer", "vis_backends": backends}
         recipe.env_cfg = {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import CLASSES, FRAMES, Tiny, kill_when, stage
+from conftest import CHECKOUT, CLASSES, FRAMES, Tiny, kill_when, stage
 
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.processes import Processes
@@ -115,6 +115,7 @@ def test_two_processes_write_the_same_tables(inferred, tiny, random_weights):
     result = stage("inference", 2, "--device", "cpu", "--data", tiny.root)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Warning" not in result.stderr
+    assert not (CHECKOUT / ".dist_test").exists(), "litter in the folder that the command was typed in"
     for path in (tiny.workspace.scores("clips", 0, "test"), tiny.workspace.detections("boxes", 0, "test")):
         ours, theirs = (pd.read_csv(root / path.relative_to(tiny.root)) for root in (tiny.root, inferred[0].root))
         assert len(ours) == len(theirs)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import Tiny, kill_when, stage
+from conftest import CHECKOUT, Tiny, kill_when, stage
 
 from actionpipe.errors import UserError
 from actionpipe.stages import train as train_stage
@@ -256,6 +256,7 @@ def test_two_processes_write_one_set_of_files(tiny):
     result = stage("train", 2, "--device", "cpu", "--data", tiny.root, *FLAGS, *options)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Warning" not in result.stderr
+    assert not (CHECKOUT / ".dist_test").exists(), "litter in the folder that the command was typed in"
     directory = tiny.workspace.run_dir("clips", 0)
     assert sorted(path.name for path in directory.glob("*.pth")) == ["best.pth", "last.pth"]
     assert len([line for line in result.stdout.splitlines() if "epoch 1/1" in line]) == 1
