@@ -1,14 +1,18 @@
 """Frames a second of ``extract.py`` beside OpenCV's own ``VideoCapture.read`` and ``imwrite``, on the same videos.
 
-Reads videos. Writes frames to a temporary folder that is removed again, and a table to the terminal:
+Reads videos. Writes frames to a temporary folder that is removed again, and a table to the terminal, with ``--csv`` to
+a file too:
 
-    python benchmarks/extraction.py VIDEOS --processes 2
+    python benchmarks/extraction.py VIDEOS --processes 2 --csv extraction.csv
 
 Both sides get the same number of worker processes, started afresh, and write to the same file system. They take turns;
 the table shows each side's median. CPU time counts all threads of all workers, their start included, and is what to
-compare on a machine that does other things too.
+compare on a machine that does other things too. A file system that searches long for free inodes after so many files
+were removed blurs both; ``--scratch`` on one that is kept in memory (/dev/shm) leaves it out.
 """
 
+import csv
+import io
 import resource
 import shutil
 import statistics
@@ -20,20 +24,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import typer
 from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
-from actionpipe import command
+from actionpipe import command, files
 from actionpipe.errors import UserError
+from actionpipe.processes import cores
 from actionpipe.video.find import Source, find_videos, name_sources
 from actionpipe.video.manifest import Settings
-from actionpipe.video.store import frame_name
 from actionpipe.video.task import Task, work
 from actionpipe.video.workers import run_all
+
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+COLUMNS = (
+    "videos",
+    "opencv_frames",
+    "our_frames",
+    "opencv_frames_per_s",
+    "our_frames_per_s",
+    "ratio",
+    "opencv_frames_per_cpu_s",
+    "our_frames_per_cpu_s",
+    "cpu_ratio",
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,11 @@ class Cost:
 
 def store_with_opencv(task: Task) -> int:
     """Read a video frame by frame and write each as JPEG, as a few lines of OpenCV would; return the frames."""
+    # Workers import this file again, so what only one side needs is imported by that side.
+    import cv2
+
+    from actionpipe.video.store import frame_name
+
     cv2.setNumThreads(1)
     folder = task.output_root / task.source.frames_dir
     folder.mkdir(parents=True)
@@ -101,6 +122,16 @@ def compare(path: Path, processes: int, repeats: int, scratch: Path | None) -> t
     return theirs, ours
 
 
+def machine() -> str:
+    """Cores that this process may use, and those of ``INSTRUCTION_SETS`` that Linux lists, in one line."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return " ".join([f"{cores()} cores", *(name for name in INSTRUCTION_SETS if name in flags)])
+
+
 def _command(
     videos: Annotated[list[Path], typer.Argument(help="Videos, or folders of them; each is a row of the table.")],
     *,
@@ -109,12 +140,16 @@ def _command(
     scratch: Annotated[
         Path | None, typer.Option(help="Folder for the frames. Default: the system's temporary one.")
     ] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="File to write the table to as well.")] = None,
 ) -> None:
     """Compare the extraction of frames with OpenCV's own reading and writing, on your videos and your machine."""
-    table = Table("videos", title=f"{processes} processes each, median of {repeats}")
+    table = Table("videos", title=f"{processes} processes each, median of {repeats}; {machine()}")
     headings = ("frames OpenCV", "frames ours", "OpenCV frames/s", "ours", "ratio", "OpenCV per CPU s", "ours", "ratio")
     for heading in headings:
         table.add_column(heading, justify="right")
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(COLUMNS)
     for path in videos:
         theirs, ours = compare(path, processes, repeats, scratch)
         row = [path.name, str(theirs[0].frames), str(ours[0].frames)]
@@ -122,9 +157,12 @@ def _command(
             their_rate, our_rate = (
                 statistics.median(cost.frames / getattr(cost, kind) for cost in costs) for costs in (theirs, ours)
             )
-            ratio = f"{our_rate / their_rate:.2f}" if their_rate else "-"
+            ratio = f"{our_rate / their_rate:.2f}" if their_rate else ""
             row += [f"{their_rate:.0f}", f"{our_rate:.0f}", ratio]
         table.add_row(*row)
+        lines.writerow(row)
+    if csv_file is not None:
+        files.write_text(csv_file, text.getvalue())
     Console().print(table)
 
 

@@ -1,6 +1,7 @@
 """Decodes a video with FFmpeg (PyAV): upright frames in presentation order, and what could not be decoded."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 """uint8 (H, W, 3), 0 to 255."""
+
+BATCH_FRAMES = 16
+"""Frames in a batch; fewer of large ones, as BATCH_PIXELS has it, but at least one."""
+BATCH_PIXELS = 8 * 640 * 480
+
+_of_thread = threading.local()
 
 
 class UnreadableError(Exception):
@@ -49,11 +56,20 @@ class Frame:
         # Bilinear at the same size picks FFmpeg's direct, fastest conversion.
         smaller = width * height < self.picture.width * self.picture.height
         method = Interpolation.AREA if smaller else Interpolation.BILINEAR
-        scaled = self.picture.reformat(width, height, order, interpolation=method, threads=1)
+        scaled = _reformatter().reformat(self.picture, width, height, order, interpolation=method, threads=1)
         plane = scaled.planes[0]
         # A view of FFmpeg's own memory, whose rows may be longer than the picture is wide: (H, stride) -> (H, W, 3)
         image: Image = np.ndarray((height, width, 3), np.uint8, plane, strides=(plane.line_size, 3, 1))
         return np.ascontiguousarray(np.rot90(image, self.turns)) if self.turns else image
+
+
+def _reformatter() -> Any:
+    """This thread's converter. It is kept: to set one up for a frame costs as much as a quarter of the conversion."""
+    from av.video.reformatter import VideoReformatter
+
+    if not hasattr(_of_thread, "reformatter"):
+        _of_thread.reformatter = VideoReformatter()
+    return _of_thread.reformatter
 
 
 class Decoding:
@@ -138,6 +154,23 @@ def decode(path: Path, threads: int = 1) -> Decoding:
     ``threads``: threads of the decoder, 0 for as many as there are cores.
     """
     return Decoding(path, threads)
+
+
+def in_batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
+    """The same frames in the same order, some at a time, so that what is done with them is done in a row.
+
+    Decoding drives all other code out of the processor's caches. With small frames, fetching that code anew for each
+    takes longer than running it.
+    """
+    batch: list[Frame] = []
+    for frame in frames:
+        batch.append(frame)
+        pixels = len(batch) * frame.picture.width * frame.picture.height
+        if len(batch) == BATCH_FRAMES or pixels >= BATCH_PIXELS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def read_clip(path: Path) -> NDArray[np.uint8]:

@@ -23,15 +23,16 @@ class Encoder:
         Raises:
             ValueError: JPEG cannot hold a picture of that size.
         """
-        import cv2
-        import simplejpeg
-
         if self.size is None:
             self.size = fit(frame.size, self.short_side)
         planes = jpeg_planes(frame, self.size)
         if planes is not None:
+            import simplejpeg
+
             content: bytes = simplejpeg.encode_jpeg_yuv_planes(*planes, self.quality)
             return content
+        import cv2
+
         image = frame.to_image("bgr24", self.size)
         written, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         if not written:

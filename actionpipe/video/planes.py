@@ -16,20 +16,24 @@ Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
 """Luma (H, W), then blue and red chroma (ceil(H / 2), ceil(W / 2)), centred on 128."""
 
-FORMATS = frozenset({"yuv420p", "yuvj420p"})
-"""8-bit 4:2:0 in three planes. Everything else goes by RGB."""
+FORMATS = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p"})
+"""8-bit 4:2:0 and 4:2:2 in three planes. Everything else goes by RGB."""
 BT709 = 1
 BT601 = frozenset({2, 5, 6})
 """Matrix coefficients as ITU-T H.273 numbers them: 2 is "unspecified", 5 and 6 are BT.601 in 625 and 525 lines."""
 FULL_RANGE = 2
 
+WIDEN_LUMA = np.array([[255 / 219, -16 * 255 / 219]])
+"""Gain and offset from limited to full range: (1, 2)."""
+WIDEN_CHROMA = np.array([[255 / 224, 128 - 128 * 255 / 224]])
+
 
 def jpeg_planes(frame: "Frame", size: tuple[int, int]) -> Planes | None:
     """The upright frame as planes to be stored in a JPEG file; None when it needs a conversion through RGB.
 
-    That is so when ``size`` (width, height) is not the frame's own, when its pixels are not 8-bit 4:2:0, when its
-    matrix is neither BT.601 nor BT.709 (a stream that does not say is taken for BT.601, as FFmpeg and OpenCV do), and
-    when an odd size is to be turned, which would part the chroma samples from their pixels.
+    That is so when ``size`` (width, height) is not the frame's own, when its pixels are not 8-bit 4:2:0 or 4:2:2, when
+    its matrix is neither BT.601 nor BT.709 (a stream that does not say is taken for BT.601, as FFmpeg and OpenCV do),
+    and when an odd size is to be turned, which would part the chroma samples from their pixels.
 
     The planes may be views of the decoder's memory: they are not to be written to.
     """
@@ -43,14 +47,18 @@ def jpeg_planes(frame: "Frame", size: tuple[int, int]) -> Planes | None:
     planes = _view(picture)
     if planes is None:
         return None
-    limited = name == "yuv420p" and picture.color_range != FULL_RANGE
+    if name.endswith("422p"):
+        luma, blue, red = planes
+        planes = luma, _halve_rows(blue), _halve_rows(red)
+    limited = not name.startswith("yuvj") and picture.color_range != FULL_RANGE
     if picture.colorspace == BT709:
         planes = _convert_bt709(planes, limited=limited)
     elif picture.colorspace not in BT601:
         return None
     elif limited:
         planes = _widen(planes)
-    return _turn(planes, frame.turns)
+    luma, blue, red = _turn(planes, frame.turns)
+    return _backed(luma), blue, red
 
 
 def _view(picture: "av.VideoFrame") -> Planes | None:
@@ -59,13 +67,19 @@ def _view(picture: "av.VideoFrame") -> Planes | None:
     for plane in picture.planes:
         if plane.line_size < plane.width:
             return None
-        rows: Plane = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        views.append(rows[: plane.height, : plane.width])  # (H, stride) -> (H, W)
+        views.append(np.ndarray((plane.height, plane.width), np.uint8, plane, strides=(plane.line_size, 1)))
     luma, blue, red = views
     return luma, blue, red
 
 
-# Affine maps of bytes are done with addWeighted: it rounds and saturates, and takes less time than a table of 256 does.
+def _halve_rows(plane: Plane) -> Plane:
+    """The mean of every two rows, as libjpeg makes it; an odd last row stays: (H, W) -> (ceil(H / 2), W)."""
+    import cv2
+
+    if len(plane) % 2:
+        plane = cv2.copyMakeBorder(plane, 0, 1, 0, 0, cv2.BORDER_REPLICATE)
+    halved: Plane = cv2.addWeighted(plane[::2], 0.5, plane[1::2], 0.5, 0)
+    return halved
 
 
 def _widen(planes: Planes) -> Planes:
@@ -73,13 +87,8 @@ def _widen(planes: Planes) -> Planes:
     import cv2
 
     luma, blue, red = planes
-    gain, chroma_gain = 255 / 219, 255 / 224
-    offset = 128 - 128 * chroma_gain
-    return (
-        cv2.addWeighted(luma, gain, luma, 0, -16 * gain),
-        cv2.addWeighted(blue, chroma_gain, blue, 0, offset),
-        cv2.addWeighted(red, chroma_gain, red, 0, offset),
-    )
+    # Of what rounds and saturates as it should, this takes least time; a table of 256 takes three times as long.
+    return cv2.transform(luma, WIDEN_LUMA), cv2.transform(blue, WIDEN_CHROMA), cv2.transform(red, WIDEN_CHROMA)
 
 
 def _convert_bt709(planes: Planes, *, limited: bool) -> Planes:
@@ -91,30 +100,26 @@ def _convert_bt709(planes: Planes, *, limited: bool) -> Planes:
 
     luma, blue, red = planes
     gain, black = (255 / 219, 16) if limited else (1.0, 0)
-    chroma_gain = 255 / 224 if limited else 1.0
-
-    def mix(blue_weight: float, red_weight: float) -> Plane:
-        blue_weight, red_weight = chroma_gain * blue_weight, chroma_gain * red_weight
-        mixed: Plane = cv2.addWeighted(blue, blue_weight, red, red_weight, 128 * (1 - blue_weight - red_weight))
-        return mixed
-
-    luma_weights, blue_weights, red_weights = _bt709_to_bt601()
-    correction = mix(*luma_weights)
-    # One sample serves two by two pixels, as in FFmpeg: (H / 2, W / 2) -> (H / 2, W / 2, 2) -> (H / 2, W)
-    doubled: Plane = cv2.merge([correction, correction]).reshape(len(correction), -1)[:, : luma.shape[1]]
+    correction, new_blue, new_red = (
+        cv2.addWeighted(blue, blue_weight, red, red_weight, offset)
+        for blue_weight, red_weight, offset in _bt709_to_bt601(limited)
+    )
+    # One sample serves two by two pixels, as in FFmpeg; 257 times a byte is it twice: (H / 2, W / 2) -> (H / 2, W)
+    doubled = np.multiply(correction, np.uint16(257), dtype=np.uint16).view(np.uint8)[:, : luma.shape[1]]
     full = np.empty(luma.shape, np.uint8)
     for first in (0, 1):
         rows = luma[first::2]
         cv2.addWeighted(rows, gain, doubled[: len(rows)], 1, -black * gain - 128, full[first::2])
-    return full, mix(*blue_weights), mix(*red_weights)
+    return full, new_blue, new_red
 
 
 @cache
-def _bt709_to_bt601() -> list[tuple[float, float]]:
-    """Weights of BT.709's blue and red chroma in BT.601's luma, blue and red chroma, all in full range."""
+def _bt709_to_bt601(limited: bool) -> list[tuple[float, float, float]]:
+    """For BT.601's luma, blue and red chroma: the weights of BT.709's blue and red chroma, and what sets it on 128."""
     # Both standards weigh the very same R, G and B: out of the one, into the other.
     conversion = _matrix(0.299, 0.114) @ np.linalg.inv(_matrix(0.2126, 0.0722))
-    return [(float(row[1]), float(row[2])) for row in conversion]
+    weights = conversion[:, 1:] * (255 / 224 if limited else 1)
+    return [(float(blue), float(red), 128 * (1 - float(blue + red))) for blue, red in weights]
 
 
 def _matrix(red: float, blue: float) -> NDArray[np.float64]:
@@ -123,12 +128,26 @@ def _matrix(red: float, blue: float) -> NDArray[np.float64]:
     return np.stack([luma, ([0, 0, 1] - luma) / (2 - 2 * blue), ([1, 0, 0] - luma) / (2 - 2 * red)])
 
 
-def _turn(planes: Planes, turns: int) -> Planes:
-    """Quarter turns counterclockwise, 0 to 3."""
+def _backed(luma: Plane) -> Plane:
+    """The same plane; where a side is odd, with one more row or column behind it in memory, a copy of the last.
+
+    libjpeg-turbo reads luma in pairs and would go on into whatever lies there.
+    """
     import cv2
 
+    height, width = luma.shape
+    if height % 2 == 0 and width % 2 == 0:
+        return luma
+    padded: Plane = cv2.copyMakeBorder(luma, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return padded[:height, :width]
+
+
+def _turn(planes: Planes, turns: int) -> Planes:
+    """Quarter turns counterclockwise, 0 to 3."""
     if turns == 0:
         return planes
+    import cv2
+
     code = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}[turns]
     luma, blue, red = planes
     return cv2.rotate(luma, code), cv2.rotate(blue, code), cv2.rotate(red, code)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from actionpipe import files
 from actionpipe.errors import UserError
-from actionpipe.video.decode import Decoding, Frame, UnreadableError, decode, reason
+from actionpipe.video.decode import Decoding, Frame, UnreadableError, decode, in_batches, reason
 from actionpipe.video.encode import Encoder
 from actionpipe.video.find import Source
 from actionpipe.video.manifest import Entry, Settings
@@ -88,11 +88,13 @@ def _store(source: Source, part: Path, settings: Settings, entry: Entry) -> Entr
     stored = 0
     fault = ""
     try:
-        for frame in decoding:
-            clock.tick(frame, decoding.rate)
-            if settings.sampling is None or clock.due(settings.sampling):
-                stored += 1
-                _write(part / frame_name(stored), encoder.encode(frame))
+        for batch in in_batches(decoding):
+            for frame in batch:
+                clock.tick(frame, decoding.rate)
+                if settings.sampling is None or clock.due(settings.sampling):
+                    content = encoder.encode(frame)
+                    stored += 1
+                    _write(f"{part}{os.sep}{frame_name(stored)}", content)
     except UnreadableError as error:
         fault = str(error)
     except ValueError as error:
@@ -113,7 +115,7 @@ def _store(source: Source, part: Path, settings: Settings, entry: Entry) -> Entr
     )
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: str, content: bytes) -> None:
     """Write a new file with as few system calls as there can be; it is the folder that is made whole or not at all."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -138,23 +140,28 @@ class Clock:
     def __init__(self) -> None:
         self.frames = 0
         self.first = self.last = 0.0
-        self.duration = 0.0
-        """Seconds from the first frame to the end of the last one, each frame but the last as long as measured."""
-        self.rate = 0.0
-        """Measured frames a second; 0 with fewer than two frames or without timestamps."""
+        self._step = 0.0
         self._steps = -1
 
     def tick(self, frame: Frame, rate: float) -> None:
         """Go on to ``frame``; without a time it comes one frame of the announced ``rate`` after the one before."""
-        step = 1 / rate if rate > 0 else 0.0
-        time = frame.time if frame.time is not None else (self.last + step if self.frames else 0.0)
+        self._step = 1 / rate if rate > 0 else 0.0
+        time = frame.time if frame.time is not None else (self.last + self._step if self.frames else 0.0)
         if self.frames == 0:
             self.first = time
         self.last = max(time, self.last) if self.frames else time
         self.frames += 1
+
+    @property
+    def rate(self) -> float:
+        """Measured frames a second; 0 with fewer than two frames or without timestamps."""
         passed = self.last - self.first
-        self.rate = round((self.frames - 1) / passed, 6) if passed > 0 else 0.0
-        self.duration = round(passed + (1 / self.rate if self.rate else step), 6)
+        return round((self.frames - 1) / passed, 6) if passed > 0 else 0.0
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame to the end of the last one, each frame but the last as long as measured."""
+        return round(self.last - self.first + (1 / self.rate if self.rate else self._step), 6)
 
     def due(self, sampling: float) -> bool:
         """Whether this frame is the first one, or the first at or after a further multiple of ``sampling`` seconds."""

@@ -5,7 +5,7 @@ import av
 import numpy as np
 import pytest
 
-from actionpipe.video.decode import UnreadableError, decode, read_clip
+from actionpipe.video.decode import BATCH_FRAMES, Frame, UnreadableError, decode, in_batches, read_clip
 
 
 def write_video(path: Path, *, frames: int = 6, size=(64, 48), codec="libx264", pixel_format="yuv420p", **options):
@@ -63,6 +63,33 @@ def test_a_damaged_packet_is_counted_and_the_rest_decoded(tmp_path):
     decoding = decode(path)
     assert len(list(decoding)) == 9
     assert decoding.undecodable == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "frames", "batches"),
+    [
+        ((64, 48), 0, []),
+        ((64, 48), 2 * BATCH_FRAMES + 3, [BATCH_FRAMES, BATCH_FRAMES, 3]),
+        ((640, 480), 10, [8, 2]),
+        ((3840, 2160), 2, [1, 1]),
+    ],
+)
+def test_batches_hold_the_same_frames_but_only_so_many_pixels(size, frames, batches):
+    picture = av.VideoFrame(*size, "gray")
+    all_frames = [Frame(picture, float(number), 0) for number in range(frames)]
+    got = list(in_batches(iter(all_frames)))
+    assert [len(batch) for batch in got] == batches
+    assert [frame for batch in got for frame in batch] == all_frames
+
+
+def test_frames_of_many_kinds_in_turn_are_each_converted_by_their_own_matrix_range_and_size():
+    source = av.VideoFrame.from_ndarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+    for pixel_format in ("yuv422p", "yuvj444p", "yuv420p10le", "yuv422p"):
+        for colorspace, color_range, size in [(1, 1, None), (5, 1, None), (9, 2, (32, 24)), (2, 0, None), (1, 2, None)]:
+            picture = source.reformat(format=pixel_format)
+            picture.colorspace, picture.color_range = colorspace, color_range
+            want = picture.reformat(*(size or (64, 48)), "rgb24", interpolation="AREA" if size else "BILINEAR")
+            np.testing.assert_array_equal(Frame(picture, 0.0, 0).to_image(size=size), want.to_ndarray())
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no video at all\n" * 50])

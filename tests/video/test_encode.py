@@ -44,15 +44,15 @@ def test_colours_are_those_of_a_correct_rendering(pixel_format, colorspace, colo
 
 
 def render(frame):
-    """An accurate rendering of an 8-bit 4:2:0 frame: float64 (H, W, 3), RGB. Chroma is interpolated, not repeated."""
+    """An accurate rendering of an 8-bit 4:2:0 or 4:2:2 frame: float64 (H, W, 3), RGB, chroma interpolated."""
     planes = [np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size) for plane in frame.planes]
     luma, blue, red = (
         rows[: plane.height, : plane.width].astype(float) for rows, plane in zip(planes, frame.planes, strict=True)
     )
     height, width = luma.shape
-    double = (2 * blue.shape[1], 2 * blue.shape[0])
+    double = (2 * blue.shape[1], blue.shape[0] if "422" in frame.format.name else 2 * blue.shape[0])
     blue, red = (cv2.resize(plane - 128, double)[:height, :width] for plane in (blue, red))
-    if frame.color_range != 2 and frame.format.name == "yuv420p":
+    if frame.color_range != 2 and not frame.format.name.startswith("yuvj"):
         luma, blue, red = (luma - 16) * 255 / 219, blue * 255 / 224, red * 255 / 224
     kr, kb = (0.2126, 0.0722) if frame.colorspace == 1 else (0.299, 0.114)
     rgb_red, rgb_blue = luma + (2 - 2 * kr) * red, luma + (2 - 2 * kb) * blue
@@ -84,7 +84,7 @@ def content_of(name, size=(320, 240)):
 
 
 @pytest.mark.parametrize("quality", [30, 75, 95, 100])
-@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuvj420p"])
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuvj420p", "yuv422p", "yuvj422p"])
 @pytest.mark.parametrize("name", ["smooth", "noise", "text", "stripes", "ramp"])
 def test_quality_is_at_least_that_of_opencv(name, pixel_format, quality):
     frame = av.VideoFrame.from_ndarray(content_of(name), format="rgb24").reformat(format=pixel_format)
@@ -158,3 +158,18 @@ def test_fit(size, short_side, want):
 
 def test_one_pixel():
     assert decoded(Encoder(95).encode(Frame(picture((1, 1), "yuv444p"), 0.0, 0))).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("size", [(33, 21), (33, 20), (32, 21)])
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuvj420p", "yuv422p"])
+def test_the_edge_of_an_odd_size_does_not_depend_on_what_lies_behind_it_in_memory(size, pixel_format):
+    """libjpeg reads luma in pairs: the row and the column after the last must be copies of these."""
+    files = []
+    for behind in (0, 255):
+        frame = picture(size, pixel_format, color_range="JPEG")
+        luma = frame.planes[0]
+        memory = np.frombuffer(luma, np.uint8).reshape(-1, luma.line_size).copy()
+        memory[:, luma.width :] = behind
+        luma.update(memory)
+        files.append(Encoder(95).encode(Frame(frame, 0.0, 0)))
+    assert files[0] == files[1]

@@ -71,6 +71,42 @@ def test_bt709_becomes_bt601_with_the_same_colours(size, limited):
     assert np.abs(back - rgb).max() < 3
 
 
+@pytest.mark.parametrize("limited", [True, False])
+@pytest.mark.parametrize("size", [(16, 8), (61, 47), (62, 47), (61, 48)])
+def test_bt709_corrects_every_pixel_by_its_own_chroma(size, limited):
+    planes = [plane // 4 + 96 for plane in random_planes(*size)]  # nothing is clipped
+    got = jpeg_planes(frame_of(planes, colorspace=1, color_range=1 if limited else 2), size)
+    luma, blue, red = (plane.astype(float) for plane in planes)
+    blue, red = blue - 128, red - 128
+    if limited:
+        luma, blue, red = (luma - 16) * 255 / 219, blue * 255 / 224, red * 255 / 224
+    wide_blue, wide_red = (plane.repeat(2, 0).repeat(2, 1)[: size[1], : size[0]] for plane in (blue, red))
+
+    def rgb(luma, blue, red):
+        r, b = luma + 1.5748 * red, luma + 1.8556 * blue
+        return r, (luma - 0.2126 * r - 0.0722 * b) / 0.7152, b
+
+    want = np.tensordot([0.299, 0.587, 0.114], np.stack(rgb(luma, wide_blue, wide_red)), 1)
+    assert np.abs(got[0] - want).max() <= 1.01  # the correction is rounded, and so is the sum
+    r, g, b = rgb(0, blue, red)
+    grey = 0.299 * r + 0.587 * g + 0.114 * b
+    assert np.abs(got[1] - (b - grey) / 1.772 - 128).max() <= 0.51
+    assert np.abs(got[2] - (r - grey) / 1.402 - 128).max() <= 0.51
+
+
+@pytest.mark.parametrize("size", [(16, 8), (62, 47), (61, 48)])
+def test_rows_of_422_chroma_are_averaged_in_pairs(size):
+    random = np.random.default_rng(0)
+    wide = (size[1], (size[0] + 1) // 2)
+    planes = [random.integers(0, 256, shape, np.uint8) for shape in (size[::-1], wide, wide)]
+    got = jpeg_planes(frame_of(planes, pixel_format="yuvj422p"), size)
+    np.testing.assert_array_equal(got[0], planes[0])
+    for plane, full in zip(got[1:], planes[1:], strict=True):
+        pairs = np.pad(full.astype(float), ((0, size[1] % 2), (0, 0)), "edge").reshape(-1, 2, wide[1])
+        assert plane.shape == (len(pairs), wide[1])
+        assert np.abs(plane - pairs.mean(1)).max() <= 0.5
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_planes_are_turned_counterclockwise(turns):
     planes = random_planes(16, 8)
@@ -98,7 +134,7 @@ def test_other_sizes_and_odd_turns_and_single_pixels_go_by_rgb():
     assert jpeg_planes(frame_of(random_planes(1, 8)), (1, 8)) is None
 
 
-@pytest.mark.parametrize("pixel_format", ["yuv422p", "yuv444p", "yuv420p10le", "yuva420p", "nv12", "gray", "rgb24"])
+@pytest.mark.parametrize("pixel_format", ["yuv444p", "yuv422p10le", "yuv420p10le", "yuva420p", "nv12", "gray", "rgb24"])
 def test_other_pixel_formats_go_by_rgb(pixel_format):
     frame = Frame(av.VideoFrame(16, 8, pixel_format), 0.0, 0)
     assert jpeg_planes(frame, (16, 8)) is None
