@@ -96,6 +96,10 @@ class Workspace:
         """video, frame, label, score, x1, y1, x2, y2."""
         return self.results / "detections" / f"{detector}_fold{fold}_{scored}.csv"
 
+    def coverage(self, detector: str, fold: int, scored: Scored) -> Path:
+        """video, seen, frames, most_boxes: how far those detections go; without it every frame was looked at."""
+        return self.results / "detections" / f"{detector}_fold{fold}_{scored}_coverage.csv"
+
     @property
     def final(self) -> Path:
         """The submission."""

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from actionpipe.competition import Competition, Detect
+from actionpipe.competition import Competition, Detect, Detector
 from actionpipe.errors import UserError
+from actionpipe.fusion.coverage import Coverage, read_coverage
 from actionpipe.fusion.evidence import count_evidence, read_detections
 from actionpipe.fusion.ladder import active
-from actionpipe.fusion.scores import average_folds, read_scores
+from actionpipe.fusion.probabilities import checked_splits, has_held_out, held_out_scores, test_scores
 from actionpipe.fusion.tables import raise_faults, read_text_table
-from actionpipe.splits.store import read_splits
 from actionpipe.workspace import Scored, Workspace
 
 
@@ -35,11 +35,6 @@ class Inputs:
     """What the user should know, in sentences."""
 
 
-def folds_found(workspace: Workspace, competition: Competition, name: str, scored: Scored) -> list[int]:
-    """The competition's folds for which the member ``name`` has a score table."""
-    return [fold for fold in range(competition.folds.number) if workspace.scores(name, fold, scored).exists()]
-
-
 def needs_detections(competition: Competition) -> bool:
     """Whether any rule looks at the detector's findings."""
     return any(isinstance(rule, Detect) for rule in competition.rules)
@@ -54,37 +49,20 @@ def read_test(workspace: Workspace, competition: Competition, videos: Sequence[s
         UserError: a member has no table, members disagree on the videos, a table is wrong, or rules need detections
             and there are none.
     """
-    classes = competition.class_names
-    folds_of = {member.name: folds_found(workspace, competition, member.name, "test") for member in active(competition)}
-    raise_faults(
-        [
-            f"no scores of '{name}' for the test videos at {workspace.scores(name, 0, 'test')} (nor of another fold); "
-            "run: bash train.sh 0 && bash inference.sh 0 (on GPUs: their number instead of 0)"
-            for name, folds in folds_of.items()
-            if not folds
-        ]
-    )
-    read, scores = [], {}
-    for name, folds in folds_of.items():
-        path_of_fold = {fold: workspace.scores(name, fold, "test") for fold in folds}
-        read += list(path_of_fold.values())
-        averaged = average_folds({fold: read_scores(path, classes) for fold, path in path_of_fold.items()}, name)
-        scores[name] = averaged.loc[[video for video in videos if video in averaged.index]]
+    scores, read = test_scores(workspace, competition, videos)
     known = set().union(*(table.index for table in scores.values()))
     evidence = None
     if competition.detector is not None and needs_detections(competition):
-        candidates = [
-            workspace.detections(competition.detector.name, fold, "test") for fold in range(competition.folds.number)
-        ]
-        found = [path for path in candidates if path.exists()]
-        if not found:
+        name, numbers = competition.detector.name, range(competition.folds.number)
+        folds = [fold for fold in numbers if workspace.detections(name, fold, "test").exists()]
+        if not folds:
             raise UserError(
-                f"the rules need detections and there are none at {candidates[0]} (nor of another fold); "
-                "run: bash train.sh 0 && bash inference.sh 0 (on GPUs: their number instead of 0)"
+                f"the rules need detections and there are none at {workspace.detections(name, 0, 'test')} (nor of "
+                "another fold); run: bash train.sh 0 && bash inference.sh 0 (on GPUs: their number instead of 0)"
             )
-        read += found
-        detections = [read_detections(path, competition.detector.classes) for path in found]
-        evidence = count_evidence(detections, competition.rules, sorted(known))
+        tables, coverages, paths = _detections(workspace, competition.detector, folds, "test")
+        evidence = count_evidence(tables, competition.rules, sorted(known), coverages)
+        read += paths
     return Inputs(scores, evidence, unscored=[video for video in videos if video not in known], read=read)
 
 
@@ -96,16 +74,11 @@ def read_out_of_fold(workspace: Workspace, competition: Competition) -> Inputs:
     Raises:
         UserError: a table is wrong, members disagree on the videos, or a score table does not fit ``splits.csv``.
     """
-    names = [member.name for member in active(competition)]
-    folds = [
-        fold
-        for fold in range(competition.folds.number)
-        if all(workspace.scores(name, fold, "val").exists() for name in names)
-    ]
+    folds = [fold for fold in range(competition.folds.number) if has_held_out(workspace, competition, fold)]
     notes, read = [], []
-    detections = []
-    if competition.detector is not None and needs_detections(competition):
-        path_of_fold = {fold: workspace.detections(competition.detector.name, fold, "val") for fold in folds}
+    detector = competition.detector if needs_detections(competition) else None
+    if detector is not None:
+        path_of_fold = {fold: workspace.detections(detector.name, fold, "val") for fold in folds}
         for fold, path in path_of_fold.items():
             if not path.exists():
                 notes.append(
@@ -113,49 +86,33 @@ def read_out_of_fold(workspace: Workspace, competition: Competition) -> Inputs:
                     "run: bash train.sh 0 && bash inference.sh 0"
                 )
         folds = [fold for fold in folds if path_of_fold[fold].exists()]
-        read = [path_of_fold[fold] for fold in folds]
-        detections = [read_detections(path, competition.detector.classes) for path in read]
     if not folds:
         return Inputs(notes=[*notes, "no fold has validation scores of all members: there is no out-of-fold metric"])
-    splits = _splits(workspace, competition)
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in names}
-    for name in names:
-        for fold in folds:
-            path = workspace.scores(name, fold, "val")
-            table = read_scores(path, competition.class_names)
-            _check_fold(path, table.index, fold, splits)
-            tables[name].append(table)
-            read.append(path)
-    scores = {name: pd.concat(parts) for name, parts in tables.items()}
+    splits = checked_splits(workspace, competition)
+    parts = []
+    for fold in folds:
+        of_fold, paths = held_out_scores(workspace, competition, fold, splits)
+        parts.append(of_fold)
+        read += paths
+    scores = {member.name: pd.concat([of_fold[member.name] for of_fold in parts]) for member in active(competition)}
     known = set().union(*(table.index for table in scores.values()))
     expected = splits[splits["fold"].isin(folds)]
     notes += _given_weights(workspace, competition, folds)
+    evidence = None
+    if detector is not None:
+        evidence, paths = _evidence_of_folds(workspace, competition, detector, folds, splits)
+        read += paths
     if not known:
         notes.append("not one validation clip has scores: there is no out-of-fold metric")
         return Inputs(unscored=list(expected.index), read=read, notes=notes)
     return Inputs(
         scores,
-        _evidence_of_folds(detections, splits, competition, folds),
+        evidence,
         expected.loc[[video for video in expected.index if video in known]],
         [video for video in expected.index if video not in known],
         read,
         notes,
     )
-
-
-def _splits(workspace: Workspace, competition: Competition) -> pd.DataFrame:
-    """``splits.csv`` by video name, checked against the competition: label (class name) and fold (int64)."""
-    path = workspace.splits
-    table = read_splits(path)
-    number = competition.folds.number
-    faults = []
-    for video, label, fold in zip(table["video"], table["label"], table["fold"], strict=True):
-        if label not in competition.class_names:
-            faults.append(f"{path}: '{label}' of '{video}' is not one of {', '.join(competition.class_names)}")
-        if fold >= number:
-            faults.append(f"{path}: fold {fold} of '{video}' is not one of the {number}; run: python preprocess.py")
-    raise_faults(faults)
-    return table.set_index("video")[["label", "fold"]]
 
 
 def read_truth(path: Path, competition: Competition) -> pd.Series:
@@ -178,26 +135,27 @@ def read_truth(path: Path, competition: Competition) -> pd.Series:
     return pd.Series(labels, index=videos)
 
 
-def _check_fold(path: Path, videos: pd.Index, fold: int, splits: pd.DataFrame) -> None:
-    fold_of_video = dict(zip(splits.index, splits["fold"], strict=True))
-    strangers = [video for video in videos if fold_of_video.get(video) != fold]
-    if strangers:
-        raise UserError(
-            f"{path} scores '{strangers[0]}' (one of {len(strangers)} such videos), which splits.csv does not have in "
-            f"fold {fold}: the folds have changed since; run: bash train.sh 0 && bash inference.sh 0"
-        )
+def _detections(
+    workspace: Workspace, detector: Detector, folds: Sequence[int], scored: Scored
+) -> tuple[list[pd.DataFrame], list[dict[str, Coverage] | None], list[Path]]:
+    """The detections of each of the folds, how far they go (None: all the way), and the files of both."""
+    tables = [workspace.detections(detector.name, fold, scored) for fold in folds]
+    beside = [workspace.coverage(detector.name, fold, scored) for fold in folds]
+    detections = [read_detections(path, detector.classes) for path in tables]
+    coverages = [read_coverage(path) if path.exists() else None for path in beside]
+    return detections, coverages, [*tables, *(path for path in beside if path.exists())]
 
 
 def _evidence_of_folds(
-    detections: Sequence[pd.DataFrame], splits: pd.DataFrame, competition: Competition, folds: Sequence[int]
-) -> pd.DataFrame | None:
-    """The counts of each fold's clips by that fold's detector, which did not see them."""
-    if not detections:
-        return None
-    fold_of_video = splits["fold"]
-    own = [table[table["video"].map(fold_of_video) == fold] for fold, table in zip(folds, detections, strict=True)]
-    videos = splits.index[fold_of_video.isin(list(folds))]
-    return count_evidence([pd.concat(own)], competition.rules, list(videos))
+    workspace: Workspace, competition: Competition, detector: Detector, folds: Sequence[int], splits: pd.DataFrame
+) -> tuple[pd.DataFrame, list[Path]]:
+    """The counts of each fold's clips by that fold's detector, which did not see them; and the files behind them."""
+    detections, coverages, paths = _detections(workspace, detector, folds, "val")
+    parts = [
+        count_evidence([table], competition.rules, list(splits.index[splits["fold"] == fold]), [coverage])
+        for fold, table, coverage in zip(folds, detections, coverages, strict=True)
+    ]
+    return pd.concat(parts), paths
 
 
 def _given_weights(workspace: Workspace, competition: Competition, folds: Sequence[int]) -> list[str]:

@@ -39,8 +39,14 @@ def prefer(labels: Labels, probabilities: Probabilities, rule: Prefer, classes: 
 
 def detect(labels: Labels, counts: NDArray[np.float64], rule: Detect, classes: Sequence[str]) -> Labels:
     """A label in ``rule.when`` -> ``rule.label`` where ``counts`` (N,) is strictly above ``rule.more_than``."""
-    when = [classes.index(label) for label in rule.when]
-    return np.where(np.isin(labels, when) & (counts > rule.more_than), classes.index(rule.label), labels)
+    found = changeable(labels, rule, classes) & (counts > rule.more_than)
+    return np.where(found, classes.index(rule.label), labels)
+
+
+def changeable(labels: Labels, rule: Detect, classes: Sequence[str]) -> NDArray[np.bool_]:
+    """(N,) whether any count could change the label: it is in ``rule.when`` and not ``rule.label`` already."""
+    when = [classes.index(label) for label in rule.when if label != rule.label]
+    return np.isin(labels, when)
 
 
 def apply_rules(
@@ -51,7 +57,8 @@ def apply_rules(
     Args:
         probabilities: float64 (N, C), index: video name, columns: classes.
         evidence: counts a video and rule as ``evidence.count_evidence`` gives them: index: video name, one column for
-            each position in ``rules`` that holds a Detect rule. None will do without such rules.
+            each position in ``rules`` that holds a Detect rule; NaN where the detector has looked at too few frames to
+            know. None will do without such rules.
         rules: the competition's rules in order.
         classes: the competition's classes in order.
 
@@ -59,7 +66,8 @@ def apply_rules(
         (N,) class names, indexed by video name in the order of ``probabilities``.
 
     Raises:
-        UserError: a Detect rule without counts, or a video that the counts do not know.
+        UserError: a Detect rule without counts, a video that the counts do not know, or a count that is NaN where
+            the rule could change the label.
     """
     return apply_rules_stepwise(probabilities, evidence, rules, classes).iloc[:, -1]
 
@@ -77,13 +85,15 @@ def apply_rules_stepwise(
         elif isinstance(rule, Prefer):
             labels = prefer(labels, scores, rule, classes)
         else:
-            labels = detect(labels, _counts(evidence, position, rule, probabilities.index), rule, classes)
+            counts = _counts(evidence, position, rule, probabilities.index)
+            _check_known(counts, position, rule, probabilities.index[changeable(labels, rule, classes)])
+            labels = detect(labels, counts.to_numpy(), rule, classes)
         steps.append(labels)
     names = np.array(classes, dtype=object)
     return pd.DataFrame({step: names[indices] for step, indices in enumerate(steps)}, index=probabilities.index)
 
 
-def _counts(evidence: pd.DataFrame | None, position: int, rule: Detect, videos: pd.Index) -> NDArray[np.float64]:
+def _counts(evidence: pd.DataFrame | None, position: int, rule: Detect, videos: pd.Index) -> pd.Series:
     if evidence is None or position not in evidence.columns:
         raise UserError(
             f"rule {position + 1} ({describe(rule)}) needs detections and there are none; run: bash inference.sh 0"
@@ -91,7 +101,19 @@ def _counts(evidence: pd.DataFrame | None, position: int, rule: Detect, videos: 
     unknown = videos.difference(evidence.index)
     if len(unknown):
         raise UserError(f"the detector's counts lack {len(unknown)} videos, the first is '{unknown[0]}'")
-    return evidence.loc[videos, position].to_numpy(np.float64)
+    return evidence.loc[videos, position].astype(np.float64)
+
+
+def _check_known(counts: pd.Series, position: int, rule: Detect, videos: pd.Index) -> None:
+    """Refuse counts that are NaN for any of the ``videos``."""
+    of_videos = counts.loc[videos]
+    unknown = of_videos.index[of_videos.isna()]
+    if len(unknown):
+        which = f"'{unknown[0]}'" + (f" (one of {len(unknown)} videos)" if len(unknown) > 1 else "")
+        raise UserError(
+            f"the detector has not looked at enough frames of {which} to decide rule {position + 1} "
+            f"({describe(rule)}); run: bash inference.sh 0"
+        )
 
 
 def describe(rule: AnyRule) -> str:

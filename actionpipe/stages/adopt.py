@@ -62,6 +62,10 @@ def adopt(
     if output.exists() and not overwrite:
         raise UserError(f"{output} is there already; --overwrite replaces it")
     write_table(output, _read(dump, chosen, clips, workspace, competition, scored))
+    if not isinstance(chosen, Member):
+        # A dump holds every frame; the coverage is of the table replaced. It goes last: one that says too little does
+        # no harm, but without one the table before would count as whole.
+        workspace.coverage(model, fold, scored).unlink(missing_ok=True)
     return output
 
 

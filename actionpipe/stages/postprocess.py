@@ -55,8 +55,8 @@ def postprocess(
     submission = read_submission(workspace.sample_submission, resolved.table)
     test = read_test(workspace, resolved, submission.videos)
     held_out = read_out_of_fold(workspace, resolved)
-    reason_of_video = _unreadable(workspace, "test", test.unscored)
-    unreadable_training = _unreadable(workspace, "train", held_out.unscored)
+    reason_of_video = _unreadable(workspace, resolved, "test", test.unscored)
+    unreadable_training = _unreadable(workspace, resolved, "train", held_out.unscored)
 
     predicted = apply_rules(blend(test.scores, resolved), test.evidence, resolved.rules, resolved.class_names)
     label_of_video = dict(zip(predicted.index, predicted, strict=True))
@@ -128,8 +128,8 @@ def _fallback(workspace: Workspace, competition: Competition, labels: Sequence[s
     return max(competition.class_names, key=labels.count)
 
 
-def _unreadable(workspace: Workspace, part: Part, unscored: Sequence[str]) -> dict[str, str]:
-    """Why each of the videos without scores has none: the manifest's reason by video name.
+def _unreadable(workspace: Workspace, competition: Competition, part: Part, unscored: Sequence[str]) -> dict[str, str]:
+    """Why each of the videos without scores has none, by video name: as inference or the manifest says.
 
     Raises:
         UserError: a video could be read, or was never extracted, and still has no scores.
@@ -138,8 +138,11 @@ def _unreadable(workspace: Workspace, part: Part, unscored: Sequence[str]) -> di
     from actionpipe.splits.index import VideoIndex
     from actionpipe.video.manifest import Manifest
 
+    known = _unreadable_to_inference(workspace, competition, part)
+    reasons = {video: known[video] for video in unscored if video in known}
+    unscored = [video for video in unscored if video not in known]
     if not unscored:
-        return {}
+        return reasons
     path = workspace.manifest(part)
     if not path.exists():
         raise UserError(
@@ -148,7 +151,6 @@ def _unreadable(workspace: Workspace, part: Part, unscored: Sequence[str]) -> di
         )
     index = VideoIndex(Manifest.read(path))
     faults: list[str] = []
-    reason_of_video: dict[str, str] = {}
     for video in unscored:
         entries = index.find(video)
         if not entries:
@@ -156,9 +158,20 @@ def _unreadable(workspace: Workspace, part: Part, unscored: Sequence[str]) -> di
         elif any(entry.readable for entry in entries):
             faults.append(f"'{video}' has no scores though {path} calls it readable; run: bash inference.sh 0")
         else:
-            reason_of_video[video] = entries[0].reason or str(entries[0].status)
+            reasons[video] = entries[0].reason or str(entries[0].status)
     raise_faults(faults)
-    return reason_of_video
+    return reasons
+
+
+def _unreadable_to_inference(workspace: Workspace, competition: Competition, part: Part) -> dict[str, str]:
+    """Reason by video name: those that inference was to read directly and could not."""
+    reasons: dict[str, str] = {}
+    if part == "test":
+        for member in competition.members:
+            for fold in range(competition.folds.number):
+                record = files.read_record(workspace.scores(member.name, fold, "test").with_suffix(".json")) or {}
+                reasons |= record.get("unreadable", {})
+    return reasons
 
 
 def _ladder(workspace: Workspace, competition: Competition, test: "Inputs", held_out: "Inputs") -> "pd.DataFrame":
@@ -224,3 +237,7 @@ def command(
 def main() -> None:
     """The command line."""
     run(command)
+
+
+if __name__ == "__main__":
+    main()

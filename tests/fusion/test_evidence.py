@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from actionpipe.competition import Detect, Distrust
 from actionpipe.errors import UserError
+from actionpipe.fusion.coverage import Coverage
 from actionpipe.fusion.evidence import COLUMNS, count_evidence, read_detections
 
 BOXES = Detect(kind="detect", label="kick", when=["walk"], detected="kick", score=0.5, more_than=1)
@@ -46,6 +47,36 @@ def test_several_folds_are_averaged_and_a_fold_without_boxes_counts_as_zero() ->
 
 def test_no_detect_rule_gives_no_column() -> None:
     assert count_evidence([FOUND], [], ["x"]).shape == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("covered", "more_than", "box_count", "frame_count"),
+    [
+        (Coverage(3, 3, 2), 1, 3, 2),  # whole
+        (Coverage(1, 2, 2), 1, 2, None),  # two boxes are enough; one frame may become two
+        (Coverage(1, 3, 2), 3, None, 1),  # two boxes may become six, one frame at most three
+        (Coverage(1, 2, 1), 3, 2, 1),  # neither can be above any more
+        (Coverage(0, 1, 4), 3, None, 0),  # what a stopped run left beyond `seen` does not count
+        (None, 1, None, None),  # no row: nobody knows
+    ],
+)
+def test_missing_frames_leave_counts_unknown_only_where_they_could_decide(
+    covered: Coverage | None, more_than: int, box_count: float | None, frame_count: float | None
+) -> None:
+    rules = [rule.model_copy(update={"more_than": more_than}) for rule in (BOXES, FRAMES)]
+    coverage = {"y": Coverage(3, 3, 2)} | ({"x": covered} if covered else {})
+    evidence = count_evidence([FOUND], rules, ["x", "y"], [coverage])
+    assert [None if pd.isna(count) else count for count in evidence.loc["x"]] == [box_count, frame_count]
+    assert evidence.loc["y"].tolist() == [0, 0]
+
+
+def test_the_unseen_frames_of_all_folds_are_averaged() -> None:
+    rule = BOXES.model_copy(update={"more_than": 2})
+    # 3 boxes, and one more frame of up to 1 or 2: 3 / 2 to 4 / 2, or to 5 / 2.
+    for most_boxes, expected in [(1, 1.5), (2, None)]:
+        coverages = [None, {"x": Coverage(1, 2, most_boxes)}]
+        count = count_evidence([FOUND, boxes()], [rule], ["x"], coverages).loc["x", 0]
+        assert (None if pd.isna(count) else count) == expected
 
 
 @given(st.permutations(range(len(FOUND))))

@@ -182,6 +182,21 @@ def test_missing_counts_are_an_error_that_names_the_rule_or_the_video() -> None:
     assert list(apply_rules(p, None, without, CLASSES)) == ["jay_walk"]
 
 
+def test_an_unknown_count_is_an_error_only_where_it_matters() -> None:
+    classes = ["a", "b", "c"]
+    p = pd.DataFrame([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]], ["x", "y", "z"], classes)
+    rule = Detect(kind="detect", label="a", when=["a", "b"], detected="d", score=0.5, more_than=3)
+    # x is 'a' already, z is not in `when`: whatever the detector may find there, they stay.
+    evidence = pd.DataFrame({0: [np.nan, 4.0, np.nan]}, p.index)
+    assert list(apply_rules(p, evidence, [rule], classes)) == ["a", "a", "c"]
+    evidence.loc["y"] = np.nan
+    with pytest.raises(UserError, match=r"frames of 'y' to decide rule 1 \(detect a when a or b.*bash inference\.sh 0"):
+        apply_rules(p, evidence, [rule], classes)
+    both = [Distrust(kind="distrust", label="c", below=0.9), rule.model_copy(update={"label": "c", "when": classes})]
+    with pytest.raises(UserError, match=r"frames of 'x' \(one of 3 videos\) to decide rule 2 \(detect c"):
+        apply_rules(p, evidence.rename(columns={0: 1}) * np.nan, both, classes)
+
+
 def test_rules_in_words_hold_all_their_arguments() -> None:
     words = [describe(rule) for rule in ORIGINAL.rules]
     assert words[0] == "distrust putup_umbrella below 0.95"

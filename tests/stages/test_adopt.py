@@ -8,6 +8,7 @@ import pytest
 from conftest import FRAMES, stage
 
 from actionpipe.errors import UserError
+from actionpipe.fusion.coverage import Coverage, write_coverage
 from actionpipe.stages.adopt import adopt
 from actionpipe.stages.postprocess import postprocess
 
@@ -50,6 +51,13 @@ def test_a_detector_s_dump_names_videos_and_frames(tiny, tmp_path):
     assert list(table["video"].unique()) == tiny.test
     assert set(table["frame"]) == {1, 3, 5, 7, 9}
     assert set(table["label"]) == {"ball"}
+
+
+def test_a_dump_covers_every_frame_whatever_was_covered_before(tiny, tmp_path):
+    beside = tiny.workspace.coverage("boxes", 0, "test")
+    write_coverage(beside, {tiny.test[0]: Coverage(1, FRAMES, 5)})
+    adopt(dump(tmp_path / "det_results.pkl", boxes_of(range(3 * FRAMES))), "boxes", tiny.root)
+    assert not beside.exists()
 
 
 def test_validation_clips_of_a_fold(tiny, tmp_path):

@@ -17,6 +17,7 @@ from actionpipe.competition import load
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.evaluate.metrics import measure
 from actionpipe.files import digest
+from actionpipe.fusion.coverage import Coverage, write_coverage
 from actionpipe.fusion.evidence import COLUMNS
 from actionpipe.fusion.rules import apply_rules
 from actionpipe.stages.postprocess import postprocess
@@ -245,6 +246,42 @@ def test_missing_scores_and_detections_name_file_and_command(data: Path) -> None
         UserError, match=r"(?s)one_fold0_test\.csv.*train\.sh 0 && bash inference\.sh 0.*two_fold0_test"
     ):
         postprocess(data)
+
+
+def cut_short(data: Path, part: str) -> None:
+    """Leave of the detections what a run for the rule as it stands needs: it fires above 1 box."""
+    for fold in (0, 1):
+        path = data / f"results/detections/detector_fold{fold}_{part}.csv"
+        table = pd.read_csv(path, dtype={"video": str}, keep_default_na=False)
+        write(path, table[table["frame"] <= 2])
+        coverage = {video: Coverage(2, 2 if video not in set(table["video"]) else 9, 1) for video in [*TEST, *TRAIN]}
+        write_coverage(data / f"results/detections/detector_fold{fold}_{part}_coverage.csv", coverage)
+
+
+@pytest.mark.parametrize("part", ["test", "val"])
+def test_detections_that_stop_early_serve_while_they_decide(data: Path, part: str) -> None:
+    respecify(data, rules=[{**SPEC["rules"][1], "when": CLASSES[::2]}])
+    assert postprocess(data) == ExitCode.OK
+    names = ["final.csv", "ladder.csv", "out_of_fold.csv"]
+    whole = {name: (data / "results" / name).read_bytes() for name in names}
+    cut_short(data, part)
+    assert postprocess(data) == ExitCode.OK
+    assert {name: (data / "results" / name).read_bytes() for name in names} == whole
+    record = json.loads((data / "results/provenance.json").read_text(encoding="utf-8"))
+    for fold in (0, 1):
+        path = data / f"results/detections/detector_fold{fold}_{part}_coverage.csv"
+        assert record["files"][path.relative_to(data).as_posix()] == digest(path)
+
+
+@pytest.mark.parametrize("part", ["test", "val"])
+def test_a_rule_that_needs_more_frames_stops_before_anything_is_written(data: Path, part: str) -> None:
+    postprocess(data)
+    cut_short(data, part)
+    respecify(data, rules=[{**SPEC["rules"][1], "when": CLASSES[::2], "more_than": 2}])
+    before = {path: path.read_bytes() for path in (data / "results").rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=r"not looked at enough frames of '.*' .*decide rule 1.*bash inference\.sh 0"):
+        postprocess(data)
+    assert {path: path.read_bytes() for path in (data / "results").rglob("*") if path.is_file()} == before
 
 
 def test_without_validation_scores_the_submission_is_made_and_said_to_be_unproven(
