@@ -9,7 +9,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    """Something broke that is not the input's fault."""
+    """Something broke that is not the input's fault, or ``actionpipe check`` has found what it looks for."""
     WRONG_INPUT = 2
     """A table, flag, file or folder is not as it must be; nothing was written."""
     INCOMPLETE = 3

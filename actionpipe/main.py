@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from actionpipe.command import guarded
-from actionpipe.stages import adopt, chain, extract, inference, postprocess, preprocess, sample, train
+from actionpipe.stages import adopt, chain, check, extract, inference, postprocess, preprocess, sample, train
 
 VERBS: dict[str, Callable[..., Any]] = {
     "run": chain.command,
@@ -19,6 +19,10 @@ VERBS: dict[str, Callable[..., Any]] = {
     "sample": sample.command,
     "adopt": adopt.command,
 }
+GROUPS: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
+    "check": ("Check what the pipeline does on this machine; DATA is left as it is.", {"parity": check.parity}),
+}
+"""Verbs with verbs of their own, each with its line of help."""
 
 
 def app() -> typer.Typer:
@@ -32,6 +36,11 @@ def app() -> typer.Typer:
     )
     for name, function in VERBS.items():
         verbs.command(name)(function)
+    for group, (line, functions) in GROUPS.items():
+        below = typer.Typer(help=line, no_args_is_help=True)
+        for name, function in functions.items():
+            below.command(name)(function)
+        verbs.add_typer(below, name=group)
     return verbs
 
 

@@ -8,8 +8,10 @@ import pytest
 from conftest import CHECKOUT
 
 from actionpipe import main as script
+from actionpipe.errors import ExitCode
 
 VERBS = ["run", "extract", "preprocess", "train", "inference", "postprocess", "sample", "adopt"]
+GROUPS = {"check": ["parity"]}
 
 
 def call(monkeypatch, *arguments):
@@ -23,7 +25,7 @@ def test_the_installed_script_lists_the_verbs():
     installed = Path(sys.executable).with_name("actionpipe")
     result = subprocess.run([installed, "--help"], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    for verb in VERBS:
+    for verb in [*VERBS, *GROUPS]:
         assert f"│ {verb} " in result.stdout
 
 
@@ -33,13 +35,33 @@ def test_every_verb_has_the_flags_of_its_stage(monkeypatch, capsys, verb):
     assert f"actionpipe {verb}" in capsys.readouterr().out
 
 
-def test_every_stage_has_a_verb():
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_lists_its_verbs_and_their_flags(monkeypatch, capsys, group):
+    assert call(monkeypatch, group, "--help") == 0
+    listed = capsys.readouterr().out
+    for verb in GROUPS[group]:
+        assert f"│ {verb} " in listed
+        assert call(monkeypatch, group, verb, "--help") == 0
+        assert f"actionpipe {group} {verb}" in capsys.readouterr().out
+
+
+def test_every_stage_is_a_verb_or_a_group_of_verbs():
     stages = {path.stem for path in (CHECKOUT / "actionpipe" / "stages").glob("*.py")} - {"__init__", "chain"}
-    assert set(VERBS) == stages | {"run"}
+    assert {*VERBS, *GROUPS} == stages | {"run"}
+    assert set(script.VERBS) == set(VERBS)
+    assert {group: list(verbs) for group, (_, verbs) in script.GROUPS.items()} == GROUPS
 
 
 def test_wrong_input_is_one_message_and_exits_with_2(monkeypatch, capsys, tmp_path):
     assert call(monkeypatch, "preprocess", "--data", str(tmp_path)) == 2
     assert capsys.readouterr().err.startswith("error: ")
-    assert call(monkeypatch, "predict") == 2
-    assert "No such command" in capsys.readouterr().err
+    for unknown in (["predict"], ["check", "nothing"]):
+        assert call(monkeypatch, *unknown) == 2
+        assert "No such command" in capsys.readouterr().err
+    assert call(monkeypatch, "check", "parity", "--data", str(tmp_path)) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_the_exit_code_of_a_verb_in_a_group_is_the_script_s(monkeypatch):
+    monkeypatch.setattr("actionpipe.stages.check.check_parity", lambda *_, **__: ExitCode.FAILED)
+    assert call(monkeypatch, "check", "parity") == 1

@@ -1,89 +1,56 @@
 """Works off prediction tasks, in one process or as one of torchrun's.
 
-Reads checkpoints, lists and frames. Writes ``results/scores/*.csv`` and ``results/detections/*.csv``, each with a JSON
-beside it that says what it was made from.
+Reads checkpoints, lists and frames or videos. Writes ``results/scores/*.csv`` and ``results/detections/*.csv``, each
+with a JSON beside it that says what it was made from.
 """
 
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from actionpipe import competition as competitions
-from actionpipe.competition import Competition, Detector, Member
-from actionpipe.files import digest, write_json, write_table
 from actionpipe.predict import reference
-from actionpipe.predict.tasks import Task, from_json, inputs_of
-from actionpipe.splits.coco import frames_coco
-from actionpipe.splits.index import name_of_directory
-from actionpipe.splits.lists import read_list
+from actionpipe.predict.detect import detect, groups_of, is_decided
+from actionpipe.predict.engines import Engine
+from actionpipe.predict.score import score
+from actionpipe.predict.setting import Setting
+from actionpipe.predict.tasks import Task, from_json, is_current
 from actionpipe.splits.tables import resolve_competition
-from actionpipe.training.job import find_model, start_processes
-from actionpipe.video.manifest import Manifest
-from actionpipe.workspace import Workspace, part_of
+from actionpipe.training.job import start_processes
+from actionpipe.workspace import Workspace
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What all tasks share."""
-
-    workspace: Workspace
-    competition: Competition
-    device: str
-
-
-def work_off(tasks: list[Task], setting: Setting) -> None:
-    """Do ``tasks`` in order; the first process writes each table when it is whole."""
-    from mmengine.dist import barrier, is_main_process
-
-    for task in tasks:
-        model = find_model(setting.competition, task.member)
-        table = _score(task, model, setting) if isinstance(model, Member) else _detect(task, model, setting)
-        if is_main_process():
-            output = Path(task.output)
-            write_table(output, table)
-            inputs = inputs_of(task, setting.competition, "reference")
-            write_json(task.record, {"inputs": inputs, "digest": digest(output)})
-            print(f"wrote {output}: {len(table)} rows", flush=True)
-        barrier()
+def work_off(tasks: Sequence[Task], setting: Setting) -> None:
+    """Make every table that is missing or out of date: first the scores, which tell where the detector must look."""
+    scores = [task for task in tasks if task.kind == "clips" and not is_current(task, setting.inputs(task))]
+    if setting.engine.name == "reference":
+        reference.score(scores, setting)
+    else:
+        score(scores, setting)
+    for group in groups_of([task for task in tasks if task.kind == "frames"]):
+        if is_decided(group, setting):
+            continue
+        if setting.engine.name == "reference":
+            reference.detect(group, setting)
+        else:
+            detect(group, setting)
 
 
-def _score(task: Task, member: Member, setting: Setting) -> pd.DataFrame:
-    frames = setting.workspace.frames(part_of(task.scored))
-    title = f"{task.member} fold {task.fold} {task.scored}"
-    scores = reference.score_clips(
-        member, setting.competition, Path(task.checkpoint), Path(task.clips), frames, setting.device, title
-    )
-    video = name_of_directory(setting.workspace, setting.competition, part_of(task.scored))
-    order = list(dict.fromkeys(clip.directory for clip in read_list(Path(task.clips))))
-    rows = [[video[directory], *scores[directory]] for directory in order if directory in scores]
-    return pd.DataFrame(rows, columns=["video_filename", *setting.competition.class_names])
-
-
-def _detect(task: Task, detector: Detector, setting: Setting) -> pd.DataFrame:
-    workspace = setting.workspace
-    part = part_of(task.scored)
-    manifest = Manifest.read(workspace.manifest(part))
-    names = name_of_directory(workspace, setting.competition, part)
-    content = frames_coco(read_list(Path(task.clips)), manifest, names, detector.classes)
-    coco = Path(task.output).with_name(f"{task.member}_fold{task.fold}_{task.scored}_frames.json")
-    write_json(coco, content)
-    title = f"{task.member} fold {task.fold} {task.scored}"
-    boxes = reference.detect_frames(
-        detector, Path(task.checkpoint), coco, workspace.frames(part), setting.device, title
-    )
-    rows: list[list[Any]] = []
-    for image in content["images"]:
-        for label, *numbers in boxes.get(image["id"], []):
-            rows.append([image["video"], image["frame"], detector.classes[int(label)], *numbers])
-    return pd.DataFrame(rows, columns=["video", "frame", "label", "score", "x1", "y1", "x2", "y2"])
+def count_current(tasks: Sequence[Task], setting: Setting) -> int:
+    """How many of the tables are there, made from what they would be made from now, and go as far as they must."""
+    scored = [task for task in tasks if task.kind == "clips" and is_current(task, setting.inputs(task))]
+    if len(scored) < sum(task.kind == "clips" for task in tasks):
+        return len(scored)  # where the detector must look depends on all scores
+    groups = groups_of([task for task in tasks if task.kind == "frames"])
+    return len(scored) + sum(len(group) for group in groups if is_decided(group, setting))
 
 
 def run_job(argument: str) -> None:
     """Do what the inference stage wrote into ``argument`` (JSON)."""
+    import torch
+
     from actionpipe import models, openmmlab
 
     openmmlab.activate()
@@ -92,7 +59,14 @@ def run_job(argument: str) -> None:
     start_processes(job["device"])
     workspace = Workspace(Path(job["data"]))
     competition = resolve_competition(workspace, competitions.load(Path(job["competition"])))
-    work_off(from_json(job["tasks"]), Setting(workspace, competition, job["device"]))
+    engine = Engine(**job["engine"])
+    if engine.name != "reference":
+        torch.set_num_threads(engine.threads)
+        # fp32 is to mean that: by default cuDNN rounds the factors of its convolutions to 10 bits.
+        torch.backends.cudnn.allow_tf32 = engine.precision != "fp32"
+    videos = None if job["videos"] is None else Path(job["videos"])
+    setting = Setting(workspace, competition, engine, videos, job["exhaustive"])
+    work_off(from_json(job["tasks"]), setting)
 
 
 def main() -> None:

@@ -1,15 +1,90 @@
 """The reference engine: mmengine's own test loop over mmaction2 and mmdet, in fp32. Slow, and right by definition."""
 
 import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actionpipe.competition import Competition, Detector, Member
+from actionpipe.files import write_json
+from actionpipe.predict.found import row_of, settle
+from actionpipe.predict.parts import Parts
+from actionpipe.predict.score import finish
+from actionpipe.predict.setting import Setting
+from actionpipe.predict.tasks import Task
+from actionpipe.splits.coco import frames_coco
+from actionpipe.splits.index import name_of_directory
+from actionpipe.splits.lists import read_list
+from actionpipe.video.manifest import Manifest
+from actionpipe.workspace import part_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def score(tasks: Sequence[Task], setting: Setting) -> None:
+    """Make the score tables of ``tasks``, one after the other."""
+    from mmengine.dist import barrier, is_main_process
+
+    for task in tasks:
+        part, clips = part_of(task.scored), Path(task.clips)
+        scores = score_clips(
+            setting.model(task),
+            setting.competition,
+            Path(task.checkpoint),
+            clips,
+            setting.workspace.frames(part),
+            setting.engine.device,
+            f"{task.member} fold {task.fold} {task.scored}",
+        )
+        if is_main_process():
+            parts, names = Parts(Path(task.output)), name_of_directory(setting.workspace, setting.competition, part)
+            parts.begin(setting.inputs(task))
+            for clip in dict.fromkeys(read_list(clips)):
+                probabilities = scores[clip.directory].tolist()
+                parts.add(0, {"video": names[clip.directory], "frames": clip.frames, "scores": probabilities})
+            finish(task, setting)
+        barrier()
+
+
+def detect(group: Sequence[Task], setting: Setting) -> None:
+    """Make the detection tables of ``group``: every frame of every clip is looked at."""
+    from mmengine.dist import barrier, is_main_process
+
+    from actionpipe.training import recipe as recipes
+
+    workspace = setting.workspace
+    for task in group:
+        detector, part = setting.model(task), part_of(task.scored)
+        names = name_of_directory(workspace, setting.competition, part)
+        content = frames_coco(
+            read_list(Path(task.clips)), Manifest.read(workspace.manifest(part)), names, detector.classes
+        )
+        coco = Path(task.output).with_name(f"{task.member}_fold{task.fold}_{task.scored}_frames.json")
+        write_json(coco, content)
+        title = f"{task.member} fold {task.fold} {task.scored}"
+        frames = workspace.frames(part)
+        boxes = detect_frames(detector, Path(task.checkpoint), coco, frames, setting.engine.device, title)
+        if is_main_process():
+            rows: dict[str, list[list[float]]] = defaultdict(list)
+            frames_of_video: dict[str, int] = {}
+            for image in content["images"]:
+                video, number = image["video"], image["frame"]
+                frames_of_video[video] = number  # in order: the last counts
+                rows[video] += [[number, *box] for box in boxes[image["id"]].tolist()]
+            parts = Parts(Path(task.output))
+            parts.remove()
+            parts.begin(setting.inputs(task))
+            task.record.unlink(missing_ok=True)
+            for video, last in frames_of_video.items():
+                parts.add(0, row_of(video, 1, last, rows[video]))
+            most_boxes = recipes.most_boxes(recipes.load(detector.recipe, detector.overrides))
+            settle(task, setting, frames_of_video, most_boxes)
+            parts.remove()
+        barrier()
 
 
 def score_clips(

@@ -1,6 +1,7 @@
 """What inference has to do: one task a checkpoint and a set of clips, and whether its table is there and current."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +9,6 @@ from typing import Any, Literal
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
 from actionpipe.files import digest, read_record
-from actionpipe.recipes import recipe_digest
 from actionpipe.workspace import Scored, Workspace
 
 
@@ -22,7 +22,7 @@ class Task:
     scored: Scored
     checkpoint: str
     clips: str
-    """The list file of the clips."""
+    """The list file of the clips; of no use for test clips that are read from videos."""
     output: str
     """The CSV to write."""
 
@@ -32,19 +32,24 @@ class Task:
         return Path(self.output).with_suffix(".json")
 
 
-def plan(workspace: Workspace, competition: Competition, folds: list[int] | None = None) -> list[Task]:
+def plan(
+    workspace: Workspace, competition: Competition, folds: list[int] | None = None, *, direct: bool = False
+) -> list[Task]:
     """All tasks for the checkpoints that are there: test clips, and the validation part of each fold.
 
     Args:
         workspace: where checkpoints and lists are.
         competition: members and detector.
         folds: only these; every trained fold when None.
+        direct: the test clips are read from videos, so that no list of them is needed.
 
     Raises:
         UserError: a member has no checkpoint (the places looked at are named), or the test list is missing.
     """
-    if not workspace.test_list.exists():
-        raise UserError(f"{workspace.test_list} is not there; run: python preprocess.py")
+    if not direct and not workspace.test_list.exists():
+        raise UserError(
+            f"{workspace.test_list} is not there; run: python preprocess.py (or read the videos directly: --videos DIR)"
+        )
     tasks = []
     models: list[Member | Detector] = [*competition.members]
     models += [competition.detector] if competition.detector else []
@@ -52,7 +57,7 @@ def plan(workspace: Workspace, competition: Competition, folds: list[int] | None
         for fold, checkpoint in _checkpoints(model, workspace, competition, folds).items():
             for scored in ("test", "val"):
                 clips = workspace.test_list if scored == "test" else workspace.val_list(fold)
-                if not clips.exists():  # given weights and test clips only: nothing to validate on
+                if scored == "val" and not clips.exists():  # given weights and test clips only: nothing to validate on
                     continue
                 if isinstance(model, Member):
                     output = workspace.scores(model.name, fold, scored)
@@ -81,22 +86,10 @@ def _checkpoints(
     given = None if model.checkpoint is None else workspace.root / model.checkpoint
     if given is not None and given.exists():
         return {competition.folds.to_train[0]: given}
-    looked = str(workspace.best_checkpoint(model.name, competition.folds.to_train[0]))
+    first = (competition.folds.to_train if folds is None else folds)[0]
+    looked = str(workspace.best_checkpoint(model.name, first))
     looked += f" and {given}" if given is not None else ""
     raise UserError(f"no checkpoint for {model.name}: looked at {looked}; put it there, or run: bash train.sh 0")
-
-
-def inputs_of(task: Task, competition: Competition, engine: str) -> dict[str, Any]:
-    """All that the table of a task depends on."""
-    model = next(m for m in [*competition.members, competition.detector] if m is not None and m.name == task.member)
-    return {
-        "engine": engine,
-        "checkpoint": digest(Path(task.checkpoint)),
-        "clips": digest(Path(task.clips)),
-        "recipe": recipe_digest(model.recipe),
-        "overrides": json.loads(json.dumps(model.overrides)),
-        "classes": competition.class_names if task.kind == "clips" else list(getattr(model, "classes", [])),
-    }
 
 
 def is_current(task: Task, inputs: dict[str, Any]) -> bool:
@@ -107,7 +100,7 @@ def is_current(task: Task, inputs: dict[str, Any]) -> bool:
     return bool(made.get("inputs") == inputs and made.get("digest") == digest(Path(task.output)))
 
 
-def to_json(tasks: list[Task]) -> str:
+def to_json(tasks: Sequence[Task]) -> str:
     """Tasks as text, for the processes that work on them."""
     return json.dumps([asdict(task) for task in tasks])
 

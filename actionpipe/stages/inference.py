@@ -1,11 +1,12 @@
 """Scores the test clips and the folds' validation clips, detects, and fuses.
 
-Reads the lists of preprocess.py, the frames, and checkpoints: ``results/<member>/fold{k}/best.pth``, else those that
-the competition file names. Writes ``results/scores/``, ``results/detections/`` and, by postprocess,
-``results/final.csv``.
+Reads the lists of preprocess.py and the frames, or the test videos themselves, and checkpoints:
+``results/<member>/fold{k}/best.pth``, else those that the competition file names.
+Writes ``results/scores/``, ``results/detections/`` and, by postprocess, ``results/final.csv``.
 """
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ import typer
 from actionpipe import competition as competitions
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.predict.tasks import inputs_of, is_current, plan, to_json
+from actionpipe.predict.tasks import plan, to_json
 from actionpipe.processes import choose
 from actionpipe.stages.train import parse_folds
 from actionpipe.workspace import Workspace
@@ -27,6 +28,11 @@ def infer(
     *,
     device: str = "auto",
     folds: list[int] | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    compile_graphs: bool = False,
+    videos: Path | None = None,
+    exhaustive: bool = False,
     ladder: bool = False,
     allow_unreadable: bool = False,
 ) -> ExitCode:
@@ -38,12 +44,20 @@ def infer(
         competition_file: the competition file; found by ``competition.find`` when None.
         device: ``auto``, ``cuda``, or ``cpu`` (then ``gpus`` counts processes).
         folds: only checkpoints of these folds; every trained one when None.
+        engine: ``auto``, ``reference``, ``torch`` or ``openvino``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        compile_graphs: let torch compile the networks.
+        videos: read the test clips from the videos of this folder; from the extracted frames when None.
+        exhaustive: let the detector look at every frame, also where no rule could change a label any more.
         ladder: print what each step is worth.
         allow_unreadable: exit with 0 though some test videos could not be read.
 
     Raises:
         UserError: no checkpoint for a member, one that does not fit, or fewer GPUs than asked for.
     """
+    from actionpipe.predict.engines import choose_engine
+    from actionpipe.predict.job import count_current
+    from actionpipe.predict.setting import Setting
     from actionpipe.splits.tables import resolve_competition
     from actionpipe.stages.postprocess import postprocess
 
@@ -51,17 +65,28 @@ def infer(
     path = competitions.find(data, competition_file)
     competition = resolve_competition(workspace, competitions.load(path))
     processes = choose(gpus, device)
-    tasks = plan(workspace, competition, folds)
-    due = [task for task in tasks if not is_current(task, inputs_of(task, competition, "reference"))]
-    print(f"{len(tasks)} tables of scores and detections, {len(tasks) - len(due)} of them current", flush=True)
-    if due:
-        job = {"data": str(data), "competition": str(path), "device": processes.device, "tasks": to_json(due)}
-        status = processes.run("actionpipe.predict.job", json.dumps(job))
-        if status != 0:
-            raise UserError(
-                f"inference stopped with status {status} (see above). Tables that were finished are kept; the same "
-                "command goes on"
-            )
+    chosen = choose_engine(engine, precision, processes, graphs=compile_graphs)
+    if videos is not None and chosen.name == "reference":
+        raise UserError("--engine reference reads extracted frames; leave --videos away, or take another engine")
+    tasks = plan(workspace, competition, folds, direct=videos is not None)
+    current = count_current(tasks, Setting(workspace, competition, chosen, videos, exhaustive))
+    print(
+        f"{len(tasks)} tables of scores and detections, {current} of them current ({chosen.name}, {chosen.precision})",
+        flush=True,
+    )
+    job = {
+        "data": str(data),
+        "competition": str(path),
+        "device": processes.device,
+        "engine": asdict(chosen),
+        "videos": None if videos is None else str(videos),
+        "exhaustive": exhaustive,
+        "tasks": to_json(tasks),
+    }
+    if current < len(tasks) and (status := processes.run("actionpipe.predict.job", json.dumps(job))) != 0:
+        raise UserError(
+            f"inference stopped with status {status} (see above). What was finished is kept; the same command goes on"
+        )
     return postprocess(data, competition_file, ladder=ladder, allow_unreadable=allow_unreadable)
 
 
@@ -71,6 +96,16 @@ def command(
     competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
     folds: Annotated[str | None, typer.Option(help="'all' or numbers such as 0,2; else every trained fold.")] = None,
+    engine: Annotated[str, typer.Option(help="auto, reference, torch or openvino.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    compile_graphs: Annotated[bool, typer.Option("--compile", help="Let torch compile the networks.")] = False,
+    videos: Annotated[
+        Path | None,
+        typer.Option(help="Read the test clips from the videos of this folder, without extracting.", metavar="DIR"),
+    ] = None,
+    exhaustive: Annotated[
+        bool, typer.Option("--exhaustive", help="Let the detector look at every frame, needed or not.")
+    ] = False,
     ladder: Annotated[bool, typer.Option(help="Print what each step is worth out of fold.")] = False,
     allow_unreadable: Annotated[bool, typer.Option(help="Exit with 0 though some videos could not be read.")] = False,
 ) -> ExitCode:
@@ -82,6 +117,11 @@ def command(
         competition,
         device=device,
         folds=parse_folds(folds, number),
+        engine=engine,
+        precision=precision,
+        compile_graphs=compile_graphs,
+        videos=videos,
+        exhaustive=exhaustive,
         ladder=ladder,
         allow_unreadable=allow_unreadable,
     )

@@ -114,10 +114,17 @@ def join_frame_test(recipe: Config, detector: Detector, coco: Path, frames: Path
 
 
 def set_detector_classes(recipe: Config, detector: Detector) -> None:
-    """Give every box head of the recipe the detector's number of classes."""
-    heads = recipe.model.roi_head.bbox_head
+    """Give every box head of the recipe, of one stage or two, the detector's number of classes."""
+    heads = recipe.model.get("roi_head", recipe.model).bbox_head
     for head in heads if isinstance(heads, list) else [heads]:
         head.num_classes = len(detector.classes)
+
+
+def most_boxes(recipe: Config) -> int:
+    """The most boxes that a detector of this recipe returns for one image; a large number where it has no limit."""
+    settings = recipe.model.test_cfg
+    limit = int(settings.get("rcnn", settings).max_per_img)
+    return limit if limit > 0 else 10**6
 
 
 def _only_test(recipe: Config, loader: dict[str, Any], evaluator: dict[str, Any]) -> Config:

@@ -8,7 +8,10 @@ import pytest
 from actionpipe.competition import load
 from actionpipe.errors import UserError
 from actionpipe.files import digest
-from actionpipe.predict.tasks import from_json, inputs_of, is_current, plan, to_json
+from actionpipe.predict import setting
+from actionpipe.predict.engines import Engine
+from actionpipe.predict.setting import Setting
+from actionpipe.predict.tasks import from_json, is_current, plan, to_json
 
 
 @pytest.fixture
@@ -20,8 +23,14 @@ def given(tiny):
     return tiny
 
 
-def planned(tiny, folds=None):
-    return plan(tiny.workspace, load(tiny.root / "competition.yaml"), folds)
+def planned(tiny, folds=None, **more):
+    return plan(tiny.workspace, load(tiny.root / "competition.yaml"), folds, **more)
+
+
+def inputs_of(tiny, task, engine=Engine("reference", "fp32", "cpu"), **more):  # noqa: B008
+    """What a run that begins now would make the task's table from."""
+    setting._digest.cache_clear()  # one run computes the digest of a file once
+    return Setting(tiny.workspace, load(tiny.root / "competition.yaml"), engine, **more).inputs(task)
 
 
 def trained(tiny, member, fold, content=b"trained"):
@@ -102,12 +111,10 @@ def write_table_of(task, inputs):
 def test_a_table_is_current_until_something_it_depends_on_changes(given, change):
     from pathlib import Path
 
-    competition = load(given.root / "competition.yaml")
     task = planned(given)[0]
-    assert not is_current(task, inputs_of(task, competition, "reference"))
-    write_table_of(task, inputs_of(task, competition, "reference"))
-    assert is_current(task, inputs_of(task, competition, "reference"))
-    assert not is_current(task, inputs_of(task, competition, "another engine"))
+    assert not is_current(task, inputs_of(given, task))
+    write_table_of(task, inputs_of(given, task))
+    assert is_current(task, inputs_of(given, task))
     if change == "checkpoint":
         Path(task.checkpoint).write_bytes(b"other")
     elif change == "clips":
@@ -124,13 +131,52 @@ def test_a_table_is_current_until_something_it_depends_on_changes(given, change)
         task.record.write_text('{"inputs": {')
     else:
         Path(task.output).unlink()
-    competition = load(given.root / "competition.yaml")
-    assert not is_current(task, inputs_of(task, competition, "reference"))
+    assert not is_current(task, inputs_of(given, task))
+
+
+def test_a_table_is_another_engine_s_or_precision_s_but_any_number_of_lanes_may_make_it(given):
+    task = planned(given)[0]
+    engine = Engine("openvino", "bf16", "cpu", lanes=2, threads=4)
+    write_table_of(task, inputs_of(given, task, engine))
+    assert is_current(task, inputs_of(given, task, engine))
+    assert is_current(task, inputs_of(given, task, Engine("openvino", "bf16", "cpu", lanes=8, batch=8)))
+    for other in (Engine("torch", "bf16", "cpu"), Engine("openvino", "fp32", "cpu")):
+        assert not is_current(task, inputs_of(given, task, other))
 
 
 def test_the_detector_s_tables_do_not_depend_on_the_other_members(given):
-    competition = load(given.root / "competition.yaml")
     task = planned(given)[2]
-    before = inputs_of(task, competition, "reference")
+    assert task.member == "boxes"
+    before = inputs_of(given, task)
     shutil.copy(given.workspace.pretrained / "boxes.pth", given.workspace.pretrained / "clips.pth")
-    assert inputs_of(task, competition, "reference") == before
+    given.write_competition(classes=["right", "left", "still"])
+    assert inputs_of(given, task) == before
+    given.write_competition(detector={**given.competition["detector"], "classes": ["bat"]})
+    assert inputs_of(given, task) != before
+
+
+def test_the_test_clips_of_a_folder_of_videos_need_no_list(given):
+    given.workspace.test_list.unlink()
+    tasks = planned(given, direct=True)
+    assert [task.scored for task in tasks] == ["test", "val"] * 2
+
+
+def test_tables_of_videos_read_directly_depend_on_the_videos(given):
+    task, validation = planned(given)[:2]
+    assert (task.scored, validation.scored) == ("test", "val")
+    listed = inputs_of(given, task), inputs_of(given, validation)
+    folder = given.root / "videos"
+    folder.mkdir()
+    for name in given.test:
+        (folder / name).write_bytes(b"some bytes")
+    before = inputs_of(given, task, videos=folder)
+    assert before != listed[0]
+    assert inputs_of(given, validation, videos=folder) == listed[1], "validation clips are training clips"
+    (folder / given.test[1]).write_bytes(b"other and more bytes")
+    assert inputs_of(given, task, videos=folder) != before
+
+
+def test_what_a_run_does_to_all_frames_does_not_make_other_tables(given):
+    """Whether the detector looks everywhere is told by how far its table goes."""
+    task = planned(given)[2]
+    assert inputs_of(given, task, exhaustive=True) == inputs_of(given, task)

@@ -1,0 +1,223 @@
+"""Networks compiled by OpenVINO for the CPU, tried against torch before they are trusted."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import shutil
+import tempfile
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from actionpipe.errors import UserError
+from actionpipe.files import read_record, write_json
+from actionpipe.predict.engines import Engine
+from actionpipe.predict.networks import TorchNetwork
+
+MOST_SHAPES = 4
+"""Compiled networks are kept for so many input shapes: each has its own buffers."""
+TOLERANCE = {"fp32": 1e-3, "bf16": 0.25, "fp16": 0.05}
+"""Relative difference (of norms) to torch at which a compiled network counts as wrong, not as rounded."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where a checkpoint's compiled networks are kept: a folder beside it."""
+
+    folder: Path
+    made_from: dict[str, Any]
+    """What they depend on: the checkpoint's digest and the recipe."""
+
+    @cached_property
+    def current(self) -> Path:
+        """The folder of those made from just this, with these versions of the libraries."""
+        import openvino
+
+        content = {**self.made_from, "openvino": openvino.__version__, "torch": torch.__version__}
+        return self.folder / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[Path]:
+        """The current folder, for this process alone; a temporary one where it cannot be written to.
+
+        What was made from an earlier checkpoint is of no use any more and is removed.
+        """
+        try:
+            self.current.mkdir(parents=True, exist_ok=True)
+            lock = (self.current / ".lock").open("w")
+        except OSError:
+            with tempfile.TemporaryDirectory(prefix="actionpipe-") as folder:
+                yield Path(folder)
+            return
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for old in self.folder.iterdir():
+                if old != self.current:
+                    shutil.rmtree(old, ignore_errors=True)
+            yield self.current
+
+
+class CompiledNetwork:
+    """Runs a module compiled by OpenVINO; by torch, with a line on the terminal, where that fails or differs.
+
+    A network is compiled for every shape of input, and tried against torch on the first input of that shape. The
+    converted network is kept in the cache, with the shapes and precisions that were tried.
+    """
+
+    def __init__(self, module: nn.Module, name: str, engine: Engine, cache: Cache) -> None:
+        self.module, self.name, self.engine, self.cache = module.eval().requires_grad_(False), name, engine, cache
+        self.torch = TorchNetwork(module, engine)
+        self.compiled: OrderedDict[str, Any] = OrderedDict()
+        """By shape; None where torch has to do it."""
+        self.lock = threading.Lock()
+        self.of_thread = threading.local()
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Outputs float32; they stay as they are until this thread's next call."""
+        shape = "_".join("x".join(map(str, given.shape)) for given in inputs)
+        with self.lock:
+            if shape not in self.compiled:
+                self.compiled[shape] = self._compile(shape, inputs)
+                while len(self.compiled) > MOST_SHAPES:
+                    self.compiled.popitem(last=False)
+            self.compiled.move_to_end(shape)
+            compiled = self.compiled[shape]
+        if compiled is None:
+            return self.torch(*inputs)
+        requests = self.of_thread.__dict__.setdefault("requests", {})
+        if requests.get(shape, (None,))[0] is not compiled:
+            for dropped in [old for old in requests if old not in self.compiled]:
+                del requests[dropped]
+            requests[shape] = (compiled, compiled.create_infer_request())
+        return _infer(requests[shape][1], inputs)
+
+    def _compile(self, shape: str, inputs: tuple[Tensor, ...]) -> Any:
+        """A compiled network that does what torch does, or None."""
+        key = f"{shape} {self.engine.precision}"
+        trusted: str | None = self._record().get(key)
+        wanted = () if trusted else self._by_torch(inputs)
+        why = "compiled, it does not do the same"
+        # One converted for another shape mostly serves this one too.
+        for name in [trusted] if trusted else [self.name, f"{self.name}_{shape}"]:
+            try:
+                compiled = self._load(self._converted(name, inputs), inputs)
+                if trusted:
+                    return compiled
+                error = _difference(_infer(compiled.create_infer_request(), inputs), wanted)
+            except Exception as fault:  # whatever the compiler says, the module itself can still do it
+                why = f"OpenVINO cannot: {_first_line(fault)}"
+                continue
+            if error <= TOLERANCE[self.engine.precision]:
+                self._note(key, name)
+                return compiled
+        print(f"note: {self.name} at {shape} is run by torch: {why}", flush=True)
+        return None
+
+    def _by_torch(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What the module gives in fp32, by all cores: the other lanes wait for this."""
+        with torch.inference_mode(), _threads(self.engine.lanes * self.engine.threads):
+            found = self.module(*inputs)
+        return tuple(found) if isinstance(found, (tuple, list)) else (found,)
+
+    def _load(self, model: Any, inputs: tuple[Tensor, ...]) -> Any:
+        model.reshape({port: list(given.shape) for port, given in zip(model.inputs, inputs, strict=True)})
+        settings = {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}[self.engine.precision],
+            "NUM_STREAMS": self.engine.lanes,
+            "INFERENCE_NUM_THREADS": self.engine.lanes * self.engine.threads,
+            # Processes that share the machine would all pin themselves to its first cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        return _core().compile_model(model, "CPU", settings)
+
+    def _record(self) -> dict[str, str]:
+        """Shape and precision -> the converted network that was tried with it and did what torch does."""
+        return read_record(self.cache.current / f"{self.name}.json") or {}
+
+    def _note(self, key: str, name: str) -> None:
+        with contextlib.suppress(UserError):  # a folder that cannot be written to costs time only
+            write_json(self.cache.current / f"{self.name}.json", {**self._record(), key: name})
+
+    def _converted(self, name: str, inputs: tuple[Tensor, ...]) -> Any:
+        """The converted network: the one kept under this name, else made now and kept.
+
+        It is read from its file in either case: OpenVINO optimises that a little differently from what the converter
+        hands over, and a run that goes on must round as the one before did.
+        """
+        with self.cache.locked() as folder:
+            path = folder / f"{name}.xml"
+            if not path.exists():
+                model = self._convert(inputs)
+                try:
+                    _keep(model, path)
+                except (OSError, RuntimeError):  # a full disk costs time only
+                    return model
+            return _core().read_model(path)
+
+    def _convert(self, inputs: tuple[Tensor, ...]) -> Any:
+        import openvino
+
+        threads = self.engine.lanes * self.engine.threads
+        with torch.no_grad(), _threads(threads), warnings.catch_warnings():
+            # The tracer warns of every shape that becomes a constant; whether that does harm is tried afterwards.
+            warnings.simplefilter("ignore")
+            traced: Any = torch.jit.trace(self.module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+            return openvino.convert_model(traced, example_input=inputs)
+
+
+def _keep(model: Any, path: Path) -> None:
+    """Write the network's two files, whole or not at all."""
+    import openvino
+
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as scratch:
+        made = Path(scratch) / path.name
+        openvino.serialize(model, str(made), str(made.with_suffix(".bin")))
+        made.with_suffix(".bin").replace(path.with_suffix(".bin"))
+        made.replace(path)  # the one that is looked for comes last
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO's core, one a process: the second one that is freed leaves signal handlers without their stack."""
+    import openvino
+
+    return openvino.Core()
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Let torch use so many threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _infer(request: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    found = request.infer([given.numpy() for given in inputs], share_inputs=True, share_outputs=True)
+    return tuple(torch.from_numpy(found[port]) for port in range(len(found)))
+
+
+def _difference(found: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> float:
+    """The largest relative difference, by norm, of any output; infinite where shapes or numbers are wrong."""
+    errors = []
+    for one, other in zip(found, wanted, strict=True):
+        if one.shape != other.shape or not bool(torch.isfinite(one).all()):
+            return float("inf")
+        errors.append(float((one - other).norm() / other.norm().clamp(min=1e-12)) if one.numel() else 0.0)
+    return max(errors)
+
+
+def _first_line(fault: Exception) -> str:
+    return (str(fault).strip().splitlines() or [type(fault).__name__])[0]

@@ -1,0 +1,102 @@
+"""Which engine runs the networks of inference, in which precision, on how many lanes."""
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from actionpipe.errors import UserError
+from actionpipe.processes import Processes, cores
+
+Name = Literal["reference", "torch", "openvino"]
+"""``reference``: mmengine's test loop. ``torch``: the same modules without it. ``openvino``: compiled for the CPU."""
+Precision = Literal["fp32", "bf16", "fp16"]
+MOST_LANES_OF_A_GPU = 8
+"""Threads that decode for one GPU; more only wait for it."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How networks are run in one process."""
+
+    name: Name
+    precision: Precision
+    device: str
+    """``cpu`` or ``cuda``."""
+    lanes: int = 1
+    """Clips worked on at once, each by a thread of its own that reads it and runs the networks on it."""
+    threads: int = 1
+    """Cores for the networks of one lane."""
+    batch: int = 1
+    """Frames that the detector looks at before it asks whether more are needed."""
+    graphs: bool = False
+    """Whether torch compiles the networks (``torch.compile``)."""
+
+    @property
+    def label(self) -> dict[str, str]:
+        """What tables of scores depend on."""
+        return {"engine": self.name, "precision": self.precision}
+
+
+def choose_engine(
+    name: str, precision: str, processes: Processes, *, graphs: bool = False, lanes: int | None = None
+) -> Engine:
+    """The engine for ``name`` and ``precision``, each of which may be ``auto``.
+
+    ``auto`` is OpenVINO on CPUs (torch where it is not installed) and torch on GPUs; bf16 where the processor computes
+    in it, fp16 on GPUs that do not, else fp32.
+
+    Args:
+        name: ``auto``, ``reference``, ``torch`` or ``openvino``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        processes: which share the machine and say on what device.
+        graphs: let torch compile the networks; needs the torch engine.
+        lanes: clips at once in a process; by the cores when None.
+
+    Raises:
+        UserError: an unknown word, or a combination that there is not.
+    """
+    for flag, value, known in (("engine", name, get_args(Name)), ("precision", precision, get_args(Precision))):
+        if value not in {"auto", *known}:
+            raise UserError(f"--{flag} takes auto, {', '.join(known)}; found '{value}'")
+    on_cpu = processes.device == "cpu"
+    if name == "auto":
+        name = "openvino" if on_cpu and has_openvino() else "torch"
+    if name == "openvino" and not on_cpu:
+        raise UserError("--engine openvino runs on CPUs; add --device cpu, or take --engine torch")
+    if name == "openvino" and not has_openvino():
+        raise UserError("--engine openvino needs the package openvino; run: bash install.sh")
+    if name == "reference" and precision not in {"auto", "fp32"}:
+        raise UserError(
+            f"--engine reference computes in fp32 only; --precision {precision} goes with torch or openvino"
+        )
+    if graphs and name != "torch":
+        raise UserError(f"--compile goes with --engine torch; the engine is {name}")
+    if precision == "auto":
+        precision = "fp32" if name == "reference" else best_precision(processes.device)
+    if precision == "fp16" and on_cpu and name == "torch":
+        raise UserError("--precision fp16 is for GPUs; on a CPU take bf16 or fp32")
+    share = max(1, cores() // (processes.count * processes.at_once))
+    if on_cpu:
+        lanes = lanes or share
+        batch = 1
+    else:
+        lanes = lanes or max(2, min(MOST_LANES_OF_A_GPU, share))
+        batch = 8
+    return Engine(
+        cast(Name, name), cast(Precision, precision), processes.device, lanes, max(1, share // lanes), batch, graphs
+    )
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def best_precision(device: str) -> Precision:
+    """The fastest precision that the processor computes in, of those that keep the labels."""
+    import torch
+
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    found = torch.cpu.get_capabilities()
+    return "bf16" if found.get("amx_bf16") or found.get("avx512_bf16") else "fp32"

@@ -1,0 +1,92 @@
+"""Frames through a recipe's test pipeline, up to what its network takes."""
+
+from typing import Any
+
+import cv2
+from torch import Tensor
+
+from actionpipe.errors import UserError
+from actionpipe.video.decode import Image
+from actionpipe.video.frames import Frames
+
+
+class ClipInput:
+    """The test pipeline of a recogniser's recipe, fed with frames from anywhere in place of files on disk."""
+
+    def __init__(self, recipe: Any) -> None:
+        """Build the transforms.
+
+        Raises:
+            UserError: the pipeline reads frames in another way than by RawFrameDecode.
+        """
+        steps = [dict(step) for step in recipe.test_pipeline]
+        kinds = [step["type"].rpartition(".")[2] for step in steps]
+        if kinds.count("RawFrameDecode") != 1:
+            raise UserError(
+                f"the test_pipeline of a recipe must read frames by one RawFrameDecode; found {', '.join(kinds)}"
+            )
+        middle = kinds.index("RawFrameDecode")
+        _refuse_options(steps[middle])
+        self.choose, self.transform = _compose("mmaction", steps[:middle]), _compose("mmaction", steps[middle + 1 :])
+
+    def __call__(self, frames: Frames) -> tuple[int, Tensor]:
+        """The clip's number of frames, and the packed clip: uint8 (views, …), RGB.
+
+        Raises:
+            UnreadableError: not one frame of the video can be decoded.
+        """
+        results: dict[str, Any] = {}
+
+        def choose(number: int) -> list[int]:
+            results.clear()
+            sampled = self.choose({"total_frames": number, "start_index": 1, "modality": "RGB"})
+            results.update(sampled)
+            return [int(index) for index in results["frame_inds"].reshape(-1)]
+
+        count, images = frames.select(choose)
+        results["imgs"] = [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images]
+        results["original_shape"] = results["img_shape"] = images[0].shape[:2]
+        packed: Tensor = self.transform(results)["inputs"]
+        return count, packed
+
+
+class FrameInput:
+    """The test pipeline of a detector's recipe, fed with pictures in place of files on disk."""
+
+    def __init__(self, recipe: Any) -> None:
+        """Build the transforms.
+
+        Raises:
+            UserError: the pipeline does not begin with LoadImageFromFile.
+        """
+        first, *steps = [dict(step) for step in recipe.test_pipeline]
+        if first["type"].rpartition(".")[2] != "LoadImageFromFile":
+            raise UserError(f"the test_pipeline of a detector must begin with LoadImageFromFile; found {first['type']}")
+        _refuse_options(first)
+        self.transform = _compose("mmdet", steps)
+
+    def __call__(self, image: Image) -> dict[str, Any]:
+        """``inputs``: uint8 (3, H, W), as the recipe resizes it, and ``data_samples`` with its sizes."""
+        shape = image.shape[:2]
+        packed: dict[str, Any] = self.transform(
+            {"img": image, "img_shape": shape, "ori_shape": shape, "img_id": 0, "img_path": ""}
+        )
+        return packed
+
+
+def _refuse_options(step: dict[str, Any]) -> None:
+    """Frames come decoded: how the step itself would read them must not matter."""
+    options = sorted(set(step) - {"type", "backend_args", "io_backend"})
+    if options:
+        raise UserError(
+            f"the test_pipeline sets {', '.join(options)} of {step['type']}, which only --engine reference honours; "
+            "take that engine, or leave the option away"
+        )
+
+
+def _compose(scope: str, steps: list[dict[str, Any]]) -> Any:
+    from mmengine.dataset import Compose
+    from mmengine.registry import DefaultScope
+
+    with DefaultScope.overwrite_default_scope(scope):
+        return Compose(steps)

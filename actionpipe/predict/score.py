@@ -1,0 +1,107 @@
+"""Scores clips: each is decoded and transformed once for all members that want the same input."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from actionpipe.files import digest, write_json, write_table
+from actionpipe.predict.clips import Clip
+from actionpipe.predict.lanes import rank, work_through
+from actionpipe.predict.parts import Parts
+from actionpipe.predict.setting import Setting
+from actionpipe.predict.tasks import Task
+from actionpipe.video.decode import UnreadableError
+
+
+def score(tasks: Sequence[Task], setting: Setting) -> None:
+    """Make the score tables of ``tasks``, those with the same clips and input together."""
+    from actionpipe.training import recipe as recipes
+
+    groups: dict[str, list[tuple[Task, Any]]] = defaultdict(list)
+    for task in tasks:
+        member = setting.model(task)
+        recipe = recipes.load(member.recipe, member.overrides)
+        same = json.dumps([task.clips, task.scored, recipe.test_pipeline], default=str)
+        groups[same].append((task, recipe))
+    for group in groups.values():
+        _pass(group, setting)
+
+
+def _pass(group: list[tuple[Task, Any]], setting: Setting) -> None:
+    """One pass over the clips that the tasks of ``group`` share."""
+    from mmengine.dist import barrier
+
+    from actionpipe.predict.inputs import ClipInput
+
+    clips = setting.clips(group[0][0])
+    parts = {task: Parts(Path(task.output)) for task, _ in group}
+    if rank() == 0:
+        for task, part in parts.items():
+            part.begin(setting.inputs(task))
+    barrier()
+    done = {task: {row["video"] for row in part.rows()} for task, part in parts.items()}
+    pending = [clip for clip in clips if any(clip.video not in done[task] for task in parts)]
+    if pending:
+        recognisers = {task: setting.recogniser(task, recipe) for task, recipe in group}
+        packed = ClipInput(group[0][1])
+
+        def work(batch: Sequence[Clip]) -> None:
+            read = []
+            for clip in batch:
+                try:
+                    read.append((clip.video, *packed(clip.frames)))
+                except UnreadableError as error:
+                    for part in parts.values():
+                        part.add(rank(), {"video": clip.video, "unreadable": str(error)})
+            for task, part in parts.items():
+                due = [entry for entry in read if entry[0] not in done[task]]
+                scores = recognisers[task].score_batch([tensor for _, _, tensor in due])
+                for (video, count, _), probabilities in zip(due, scores, strict=True):
+                    part.add(rank(), {"video": video, "frames": count, "scores": probabilities.tolist()})
+
+        names = "+".join(dict.fromkeys(f"{task.member} fold {task.fold}" for task in parts))
+        with setting.shared(parts[group[0][0]].folder) as shared:
+            work_through(
+                # A GPU takes as many at once as the recipe says; a CPU gains nothing by it.
+                _batches(pending, group[0][1].test_batch if setting.engine.device == "cuda" else 1),
+                work,
+                setting.engine.lanes,
+                title=f"{names} {group[0][0].scored}",
+                unit="clips",
+                size=len,
+                shared=shared,
+                prepare_thread=setting.prepare_thread(),
+            )
+    barrier()
+    if rank() == 0:
+        for task in parts:
+            finish(task, setting)
+    barrier()
+
+
+def _batches(clips: Sequence[Clip], size: int) -> list[Sequence[Clip]]:
+    return [clips[first : first + size] for first in range(0, len(clips), size)]
+
+
+def finish(task: Task, setting: Setting) -> None:
+    """Write the table, in the order of the clips, and what it was made from; the rows are removed then."""
+    parts = Parts(Path(task.output))
+    row_of_video = {row["video"]: row for row in parts.rows()}
+    rows = [row_of_video[clip.video] for clip in setting.clips(task)]
+    scored = [[row["video"], *row["scores"]] for row in rows if "scores" in row]
+    table = pd.DataFrame(scored, columns=["video_filename", *setting.competition.class_names])
+    output = Path(task.output)
+    write_table(output, table)
+    record = {
+        "inputs": setting.inputs(task),
+        "digest": digest(output),
+        "frames": {row["video"]: row["frames"] for row in rows if "frames" in row},
+        "unreadable": {row["video"]: row["unreadable"] for row in rows if "unreadable" in row},
+    }
+    write_json(task.record, record)
+    parts.remove()
+    print(f"wrote {output}: {len(table)} rows", flush=True)

@@ -1,0 +1,126 @@
+"""What all prediction tasks of one run share, and how it makes clips and networks for them."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actionpipe.competition import Competition, Detector, Member
+from actionpipe.files import digest
+from actionpipe.predict.clips import Clip, digest_of_videos, listed_clips, video_clips
+from actionpipe.predict.engines import Engine
+from actionpipe.predict.tasks import Task
+from actionpipe.recipes import recipe_digest
+from actionpipe.workspace import Workspace, part_of
+
+if TYPE_CHECKING:
+    from actionpipe.predict.detector import Boxes
+    from actionpipe.predict.recogniser import Recogniser
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run of inference."""
+
+    workspace: Workspace
+    competition: Competition
+    engine: Engine
+    videos: Path | None = None
+    """The folder of test videos, when they are read directly."""
+    exhaustive: bool = False
+    """Whether the detector looks at every frame, needed or not."""
+
+    def model(self, task: Task) -> Any:
+        """The member or the detector of a task."""
+        return model_of(self.competition, task.member)
+
+    def inputs(self, task: Task) -> dict[str, Any]:
+        """All that the table of a task depends on, but for how far a detector has looked."""
+        model = self.model(task)
+        direct = self.videos is not None and task.scored == "test"
+        return {
+            **self.engine.label,
+            **self._made_from(task),
+            "clips": digest_of_videos(self.clips(task)) if direct else _digest(task.clips),
+            "frames": None if direct else _digest(str(self.workspace.manifest(part_of(task.scored)))),
+            "classes": list(model.classes) if isinstance(model, Detector) else self.competition.class_names,
+        }
+
+    def clips(self, task: Task) -> list[Clip]:
+        """The clips of a task, in the order of its table."""
+        if self.videos is not None and task.scored == "test":
+            return self._video_clips
+        return listed_clips(self.workspace, self.competition, part_of(task.scored), Path(task.clips))
+
+    @cached_property
+    def _video_clips(self) -> list[Clip]:
+        assert self.videos is not None
+        return video_clips(self.workspace, self.competition, self.videos)
+
+    def recogniser(self, task: Task, recipe: Any) -> "Recogniser":
+        """The trained member of a task, ready to score."""
+        from actionpipe.predict.recogniser import Recogniser
+
+        classes = len(self.competition.class_names)
+        return Recogniser(recipe, Path(task.checkpoint), classes, self.engine, self._cache(task))
+
+    def detector(self, task: Task, recipe: Any) -> "Boxes":
+        """The trained detector of a task, ready to look at frames."""
+        from actionpipe.predict.detector import Boxes
+
+        classes = len(self.model(task).classes)
+        return Boxes(recipe, Path(task.checkpoint), classes, self.engine, self._cache(task))
+
+    def _cache(self, task: Task) -> Any:
+        from actionpipe.predict.compiled import Cache
+
+        return Cache(Path(task.checkpoint).with_suffix(".openvino"), self._made_from(task))
+
+    def _made_from(self, task: Task) -> dict[str, Any]:
+        model: Member | Detector = self.model(task)
+        return {
+            "checkpoint": _digest(task.checkpoint),
+            "recipe": recipe_digest(model.recipe),
+            "overrides": model.model_dump(mode="json")["overrides"],
+        }
+
+    def prepare_thread(self) -> Callable[[], None] | None:
+        """What each thread that uses a GPU must do first: CUDA's device is a thread's own."""
+        if self.engine.device != "cuda":
+            return None
+        import torch
+
+        number = int(os.environ.get("LOCAL_RANK", "0"))
+        return lambda: torch.cuda.set_device(number)
+
+    @contextlib.contextmanager
+    def shared(self, folder: Path) -> Iterator[Path | None]:
+        """A new, empty folder below ``folder`` for the counters of all processes; None when there is but one."""
+        from mmengine.dist import barrier
+
+        from actionpipe.predict.lanes import rank, world
+
+        if world() == 1:
+            yield None
+            return
+        counters = folder / "counters"
+        if rank() == 0:
+            shutil.rmtree(counters, ignore_errors=True)
+            counters.mkdir(parents=True)
+        barrier()
+        yield counters
+
+
+def model_of(competition: Competition, name: str) -> Member | Detector:
+    """The member or the detector of this name."""
+    models: list[Member | Detector | None] = [*competition.members, competition.detector]
+    return next(model for model in models if model is not None and model.name == name)
+
+
+@cache
+def _digest(path: str) -> str:
+    return digest(Path(path))
