@@ -1,0 +1,230 @@
+"""``inference.sh`` beside mmaction2 and mmdet as they come: seconds a clip, a frame and for the whole chain.
+
+Draws clips of the original challenge's shape, writes random but fixed weights, and runs both sides on them:
+
+    python benchmarks/inference.py --clips 9 --scratch /tmp/inference --csv inference.csv --plot inference.png
+
+The peer is what the original did: frames extracted by OpenCV, then mmengine's test loops over mmaction2 and mmdet in
+fp32, every frame of every clip looked at. Ours reads the videos directly. Each chain runs in processes of its own, one
+after the other; the time of a process's start counts. Clips and weights in ``--scratch`` are used again.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
+
+from actionpipe import command, files
+from actionpipe import competition as competitions
+from actionpipe.predict.engines import best_precision
+from actionpipe.processes import cores
+from actionpipe.splits.lists import Clip, write_list
+from actionpipe.stages.sample import write_sample
+from actionpipe.video.find import Source
+from actionpipe.video.manifest import Entry, Manifest, Settings
+from actionpipe.video.task import Task
+from actionpipe.video.workers import run_all
+from actionpipe.workspace import Workspace
+from benchmarks.extraction import machine, store_with_opencv
+from benchmarks.parts import classifier_seconds, detector_seconds, extraction_seconds
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+SIZE, FRAMES = (960, 540), 68
+CLASSES = 9
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a chain took and gave."""
+
+    seconds: float
+    peak_gib: float
+    labels: list[str]
+
+
+def _command(
+    *,
+    clips: Annotated[int, typer.Option(min=1, help="Clips of the comparison with the peer.")] = 9,
+    growth: Annotated[str, typer.Option(help="Ours alone, at so many times the clips.")] = "1,2,4",
+    frames: Annotated[int, typer.Option(min=1, help="Frames for the detector's row.")] = 12,
+    scratch: Annotated[Path, typer.Option(help="Folder for clips, weights and frames; kept.")] = Path("benchmark"),
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="File to write the table to as well.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file of the table's ratios and of the growth.")] = None,
+    peer: Annotated[bool, typer.Option(help="Run the peer's whole chain too: minutes a clip.")] = True,
+) -> None:
+    """Compare inference with mmaction2's and mmdet's own test loops, on your machine."""
+    competition = competitions.load(competitions.DEFAULT)
+    times = [int(number) for number in growth.split(",")]
+    scratch = scratch.resolve()
+    videos, names = _draw(scratch, clips * max(times))
+    labels = _write_weights(scratch, videos, names)
+    print(f"labels of the {len(names)} clips: " + ", ".join(f"{k} {labels.count(k)}" for k in competition.class_names))
+    best = best_precision("cpu")
+    rows: list[dict[str, Any]] = []
+
+    def add(what: str, unit: str, theirs: float | None, ours: dict[str, float]) -> None:
+        for precision, value in ours.items():
+            ratio = None if theirs is None else round(theirs / value, 2)
+            rows.append(
+                {"row": what, "unit": unit, "precision": precision, "peer": theirs, "ours": value, "ratio": ratio}
+            )
+
+    precisions = list(dict.fromkeys(["fp32", best]))
+    workspace = _peer_frames(scratch, videos, names[:clips])
+    theirs, ours = extraction_seconds([videos / name for name in names[:clips]])
+    add("extraction", "s a frame", theirs, {"": ours})
+    theirs, of_precision = classifier_seconds(workspace, competition, precisions)
+    add("classifier", "s a clip", theirs, of_precision)
+    theirs, of_precision = detector_seconds(workspace, competition, precisions, frames)
+    add("detector", "s a frame", theirs, of_precision)
+    chains: dict[str, Run] = {}
+    for precision in precisions:
+        chains[precision] = _ours(scratch, videos, names[:clips], precision)
+    if peer:
+        original = _peer(scratch, videos, names[:clips])
+        add("chain", f"s for {clips} clips", original.seconds, {p: run.seconds for p, run in chains.items()})
+        add("peak memory", "GiB", original.peak_gib, {p: run.peak_gib for p, run in chains.items()})
+        for precision, run in chains.items():
+            same = sum(a == b for a, b in zip(run.labels, original.labels, strict=True))
+            rows.append({"row": "same labels", "unit": "clips", "precision": precision, "peer": clips, "ours": same})
+    for number in times:
+        run = _ours(scratch, videos, names[: clips * number], best)
+        row = {"row": f"ours, {number}x the clips", "unit": f"s for {clips * number} clips", "precision": best}
+        rows.append({**row, "ours": run.seconds, "peak_gib": run.peak_gib})
+    _show(pd.DataFrame(rows), csv_file, plot)
+
+
+def _draw(scratch: Path, number: int) -> tuple[Path, list[str]]:
+    """The folder of drawn clips and the names of the first ``number``: classes and scenes mixed."""
+    data = scratch / "clips"
+    write_sample(data, train_clips=1, test_clips=-(-number // CLASSES), size=SIZE, frames=(FRAMES, FRAMES))
+    table = pd.read_csv(data / "sample_submission.csv")
+    return data / "test_videos", list(table["video_filename"])[:number]
+
+
+def _write_weights(scratch: Path, videos: Path, names: list[str]) -> list[str]:
+    """Weights for these clips, in a process of its own, so that its memory is not counted."""
+    arguments = [sys.executable, "-m", "benchmarks.weights", str(scratch), str(videos), *names]
+    subprocess.run(arguments, cwd=CHECKOUT, check=True)
+    return list(pd.read_csv(scratch / "labels.csv")["label"])
+
+
+def _folder(scratch: Path, side: str, names: list[str]) -> Workspace:
+    """A new DATA folder with the weights and a submission of these clips."""
+    root = scratch / side
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    (root / "pretrained").symlink_to((scratch / "pretrained").resolve())
+    files.write_table(
+        root / "sample_submission.csv", pd.DataFrame({"video_filename": names, "class": ["normal"] * len(names)})
+    )
+    return Workspace(root)
+
+
+def _peer_frames(scratch: Path, videos: Path, names: list[str]) -> Workspace:
+    """The peer's frames, by OpenCV, and the list of them."""
+    workspace = _folder(scratch, "peer", names)
+    root = workspace.frames("test")
+    tasks = [Task(Source(videos / n, n, f"{Path(n).stem}_frames"), root, Settings(), None) for n in names]
+    stored = {task.source.video: number or 0 for task, number in run_all(store_with_opencv, tasks, cores())}
+    entries = [
+        Entry(n, f"{Path(n).stem}_frames", 1, "", stored[n], *SIZE, 15.0, FRAMES / 15, "ok", "", None, None, 95)
+        for n in names
+    ]
+    Manifest(entries).write(workspace.manifest("test"))
+    write_list(workspace.test_list, [Clip(entry.frames_dir, entry.frames, 0) for entry in entries])
+    return workspace
+
+
+def _peer(scratch: Path, videos: Path, names: list[str]) -> Run:
+    """The original's way from mp4s to the submission."""
+    started = time.perf_counter()
+    workspace = _peer_frames(scratch, videos, names)
+    extracted = time.perf_counter() - started
+    run = _stage(workspace, "--engine", "reference")
+    return Run(extracted + run.seconds, run.peak_gib, run.labels)
+
+
+def _ours(scratch: Path, videos: Path, names: list[str], precision: str) -> Run:
+    """Ours, from mp4s to the submission; networks are compiled anew, as on the first day."""
+    workspace = _folder(scratch, "ours", names)
+    for compiled in (scratch / "pretrained").glob("*.openvino"):
+        shutil.rmtree(compiled)
+    return _stage(workspace, "--videos", str(videos), "--precision", precision)
+
+
+def _stage(workspace: Workspace, *flags: str) -> Run:
+    arguments = [sys.executable, "-m", "actionpipe.stages.inference", "0", "--device", "cpu", "--data"]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [*arguments, str(workspace.root), "--competition", str(competitions.DEFAULT), *flags],
+        cwd=CHECKOUT,
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if status != 0:
+        raise RuntimeError(f"inference {' '.join(flags)} ended with status {status}")
+    # Of the largest process below this one; on Linux in KiB.
+    labels = list(pd.read_csv(workspace.final)["class"])
+    return Run(seconds, used.ru_maxrss / 2**20, labels)
+
+
+def _show(rows: pd.DataFrame, csv_file: Path | None, plot: Path | None) -> None:
+    table = Table(title=machine())
+    for column in rows.columns:
+        table.add_column(column, justify="left" if column in {"row", "unit", "precision"} else "right")
+    for row in rows.itertuples(index=False):
+        table.add_row(
+            *("" if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value) for value in row)
+        )
+    Console(width=120).print(table)
+    if csv_file is not None:
+        files.write_table(csv_file, rows)
+    if plot is not None:
+        _plot(rows, plot)
+
+
+def _plot(rows: pd.DataFrame, path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
+    compared = rows[rows["ratio"].notna() & (rows["row"] != "peak memory")]
+    names = [f"{row.row} {row.precision}".strip() for row in compared.itertuples()]
+    bars = left.barh(names[::-1], compared["ratio"][::-1], color="#2b6cb0")
+    left.bar_label(bars, fmt="%.1f", padding=3)
+    left.axvline(1, color="grey", linewidth=1)
+    left.set_xlabel("times as fast as mmaction2 and mmdet as they come")
+    grown = rows[rows["row"].str.startswith("ours, ")]
+    clips = [int(unit.split()[2]) for unit in grown["unit"]]
+    right.plot(clips, grown["ours"], marker="o", color="#2b6cb0", label="seconds")
+    right.set_xlabel("clips")
+    right.set_ylabel("seconds, mp4s to final.csv")
+    right.set_xlim(0)
+    right.set_ylim(0)
+    memory = right.twinx()
+    memory.plot(clips, grown["peak_gib"], marker="s", color="#c05621", label="peak memory")
+    memory.set_ylabel("peak memory, GiB")
+    memory.set_ylim(0)
+    figure.legend(loc="upper right", fontsize="small")
+    figure.suptitle(machine())
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    command.run(_command)

@@ -1,0 +1,139 @@
+"""The parts of inference, one by one, both sides in this process: seconds without the loading of networks."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from actionpipe.competition import Competition
+from actionpipe.files import write_json
+from actionpipe.predict import reference
+from actionpipe.predict.engines import choose_engine
+from actionpipe.predict.inputs import ClipInput, FrameInput
+from actionpipe.predict.lanes import work_through
+from actionpipe.predict.setting import Setting
+from actionpipe.predict.tasks import plan
+from actionpipe.processes import Processes, cores
+from actionpipe.splits.coco import frames_coco, spread
+from actionpipe.splits.lists import read_list
+from actionpipe.training import recipe as recipes
+from actionpipe.training.run import Run
+from actionpipe.video.find import name_sources
+from actionpipe.video.manifest import Manifest
+from actionpipe.workspace import Workspace
+from benchmarks.extraction import measure, store_with_actionpipe, store_with_opencv
+
+
+def extraction_seconds(videos: Sequence[Path]) -> tuple[float, float]:
+    """Seconds a frame of OpenCV's way and of ours, by as many processes as there are cores."""
+    sources = name_sources(videos, videos[0].parent)
+    theirs = measure(store_with_opencv, sources, cores(), None)
+    ours = measure(store_with_actionpipe, sources, cores(), None)
+    return theirs.seconds / theirs.frames, ours.seconds / ours.frames
+
+
+def classifier_seconds(
+    workspace: Workspace, competition: Competition, precisions: Sequence[str]
+) -> tuple[float, dict[str, float]]:
+    """Seconds a clip of one member, frames on disk: by mmengine's test loop, and ours by precision."""
+    _activate()
+    task = next(task for task in plan(workspace, competition) if task.kind == "clips")
+    member = competition.members[0]
+    clips = len(read_list(Path(task.clips)))
+    with _TimedTest() as timed:
+        frames = workspace.frames("test")
+        reference.score_clips(member, competition, Path(task.checkpoint), Path(task.clips), frames, "cpu", "peer")
+    ours = {}
+    for precision in precisions:
+        setting, recipe = _setting(workspace, competition, precision), recipes.load(member.recipe, member.overrides)
+        with _one_thread(setting):
+            recogniser, packed = setting.recogniser(task, recipe), ClipInput(recipe)
+            listed = setting.clips(task)
+            ours[precision] = _seconds(listed, lambda clip: recogniser.score(packed(clip.frames)[1]), setting) / clips  # noqa: B023
+    return timed.seconds / clips, ours
+
+
+def detector_seconds(
+    workspace: Workspace, competition: Competition, precisions: Sequence[str], number: int
+) -> tuple[float, dict[str, float]]:
+    """Seconds a frame of the detector, frames on disk, ``number`` of them spread over the clips."""
+    _activate()
+    assert competition.detector is not None
+    task = next(task for task in plan(workspace, competition) if task.kind == "frames")
+    detector = competition.detector
+    names = {clip.directory: clip.directory for clip in read_list(Path(task.clips))}
+    manifest = Manifest.read(workspace.manifest("test"))
+    content: Any = frames_coco(read_list(Path(task.clips)), manifest, names, detector.classes)
+    content["images"] = [content["images"][place - 1] for place in spread(len(content["images"]), number)]
+    coco = workspace.root / "frames.json"
+    write_json(coco, content)
+    root = workspace.frames("test")
+    with _TimedTest() as timed:
+        reference.detect_frames(detector, Path(task.checkpoint), coco, root, "cpu", "peer")
+    ours = {}
+    for precision in precisions:
+        setting, recipe = _setting(workspace, competition, precision), recipes.load(detector.recipe, detector.overrides)
+        recipes.set_detector_classes(recipe, detector)
+        with _one_thread(setting):
+            boxes, packed = setting.detector(task, recipe), FrameInput(recipe)
+            paths = [root / image["file_name"] for image in content["images"]]
+            look = lambda path: boxes.detect([packed(cv2.imread(str(path)))])  # noqa: B023, E731
+            ours[precision] = _seconds(paths, look, setting) / len(paths)
+    return timed.seconds / len(content["images"]), ours
+
+
+def _activate() -> None:
+    from actionpipe import models, openmmlab
+
+    openmmlab.activate()
+    models.register()
+
+
+def _setting(workspace: Workspace, competition: Competition, precision: str) -> Setting:
+    return Setting(workspace, competition, choose_engine("auto", precision, Processes("cpu", 1)))
+
+
+def _seconds(items: Sequence[Any], work: Callable[[Any], object], setting: Setting) -> float:
+    """Of all items, after one that compiles."""
+    work(items[0])
+    started = time.perf_counter()
+    work_through(items, work, setting.engine.lanes, title=setting.engine.precision, unit="items")
+    return time.perf_counter() - started
+
+
+@contextlib.contextmanager
+def _one_thread(setting: Setting) -> Iterator[None]:
+    """Each lane is one thread, as in the processes of inference; torch's default is put back for the peer."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(setting.engine.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _TimedTest:
+    """While it is entered: the seconds that mmengine's test loops take, building and loading left out."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __enter__(self) -> "_TimedTest":
+        self.original = Run.test
+
+        def test(run: Run) -> Any:
+            started = time.perf_counter()
+            try:
+                return self.original(run)
+            finally:
+                self.seconds += time.perf_counter() - started
+
+        Run.test = test
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Run.test = self.original
