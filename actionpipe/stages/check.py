@@ -58,8 +58,8 @@ def check_parity(
     Raises:
         UserError: no such member, fold, engine or device, no checkpoint, or no list.
     """
+    from actionpipe.parity.compare import Request
     from actionpipe.predict.engines import choose_engine
-    from actionpipe.predict.parity import Request
     from actionpipe.predict.tasks import to_json
     from actionpipe.splits.tables import resolve_competition
 
@@ -83,7 +83,7 @@ def check_parity(
         None if videos is None else str(videos),
         None if out is None else str(out),
     )
-    status = processes.run("actionpipe.predict.parity", request.to_json())
+    status = processes.run("actionpipe.parity.compare", request.to_json())
     return ExitCode(status) if status in list(ExitCode) else ExitCode.FAILED
 
 

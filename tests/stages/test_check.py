@@ -12,8 +12,8 @@ from conftest import CHECKOUT, Tiny
 
 from actionpipe.competition import load
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.parity.compare import run_request
 from actionpipe.predict.engines import has_openvino
-from actionpipe.predict.parity import run_request
 from actionpipe.predict.recogniser import Recogniser
 from actionpipe.processes import Processes
 from actionpipe.stages.check import check_parity, tasks_of

@@ -10,10 +10,10 @@ from conftest import CLASSES, FRAMES, HEIGHT, WIDTH, Tiny
 
 from actionpipe.competition import load
 from actionpipe.errors import UserError
+from actionpipe.parity.compare import compare
+from actionpipe.parity.picked import Picked
 from actionpipe.predict.detector import Boxes
 from actionpipe.predict.engines import Engine
-from actionpipe.predict.parity import compare
-from actionpipe.predict.picked import Picked
 from actionpipe.predict.recogniser import Recogniser
 from actionpipe.predict.setting import Setting
 from actionpipe.stages.check import tasks_of

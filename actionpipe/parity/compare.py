@@ -16,13 +16,13 @@ from typing import Any
 from actionpipe import competition as competitions
 from actionpipe.errors import ExitCode
 from actionpipe.files import write_json
-from actionpipe.predict.agreement import BoxAgreement, Speed, compare_counts, compare_scores, match_boxes
+from actionpipe.parity.agreement import BoxAgreement, Speed, compare_counts, compare_scores, match_boxes
+from actionpipe.parity.outcome import compare_outcome
+from actionpipe.parity.picked import Picked
+from actionpipe.parity.report import Report, show
+from actionpipe.parity.sides import Side, by_engine, by_reference
 from actionpipe.predict.engines import Engine
-from actionpipe.predict.outcome import compare_outcome
-from actionpipe.predict.picked import Picked
-from actionpipe.predict.report import Report, show
 from actionpipe.predict.setting import Setting
-from actionpipe.predict.sides import Side, by_engine, by_reference
 from actionpipe.predict.tasks import Task, from_json
 from actionpipe.splits.tables import resolve_competition
 from actionpipe.workspace import Workspace
@@ -152,7 +152,7 @@ def run_request(argument: str) -> ExitCode:
 
 
 def main() -> None:
-    """``python -m actionpipe.predict.parity JSON``: what ``actionpipe check parity`` starts."""
+    """``python -m actionpipe.parity.compare JSON``: what ``actionpipe check parity`` starts."""
     from actionpipe.command import guarded
 
     def run(**_: Any) -> ExitCode:

@@ -8,8 +8,8 @@ from actionpipe.competition import load
 from actionpipe.fusion.coverage import Coverage, write_coverage
 from actionpipe.fusion.evidence import COLUMNS
 from actionpipe.fusion.scores import write_scores
-from actionpipe.predict.agreement import PROMISES
-from actionpipe.predict.outcome import compare_outcome
+from actionpipe.parity.agreement import PROMISES
+from actionpipe.parity.outcome import compare_outcome
 
 DETECT = {"kind": "detect", "label": "still", "when": ["left"], "detected": "ball", "score": 0.5, "more_than": 1}
 LEFT, RIGHT = [0.6, 0.3, 0.1], [0.3, 0.6, 0.1]

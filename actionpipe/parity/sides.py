@@ -13,11 +13,11 @@ from actionpipe.competition import Detector, Member
 from actionpipe.errors import UserError
 from actionpipe.files import write_json
 from actionpipe.fusion.evidence import COLUMNS
+from actionpipe.parity.picked import Picked
 from actionpipe.predict import reference
 from actionpipe.predict.clips import Clip
 from actionpipe.predict.inputs import ClipInput, FrameInput
 from actionpipe.predict.lanes import work_through
-from actionpipe.predict.picked import Picked
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task
 from actionpipe.video.decode import UnreadableError

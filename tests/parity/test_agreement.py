@@ -6,7 +6,7 @@ import pytest
 
 from actionpipe.competition import Detect, Prefer
 from actionpipe.fusion.evidence import COLUMNS
-from actionpipe.predict.agreement import (
+from actionpipe.parity.agreement import (
     PROMISES,
     BoxAgreement,
     Difference,

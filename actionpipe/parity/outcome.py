@@ -13,7 +13,7 @@ from actionpipe.fusion.inputs import needs_detections
 from actionpipe.fusion.ladder import active, blend
 from actionpipe.fusion.probabilities import checked_splits, held_out_scores, test_scores
 from actionpipe.fusion.rules import apply_rules
-from actionpipe.predict.agreement import Difference, Promise, differences
+from actionpipe.parity.agreement import Difference, Promise, differences
 from actionpipe.workspace import Scored, Workspace
 
 

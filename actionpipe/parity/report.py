@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from actionpipe.predict.agreement import PROMISES, BoxAgreement, Difference, Promise, ScoreAgreement
+from actionpipe.parity.agreement import PROMISES, BoxAgreement, Difference, Promise, ScoreAgreement
+from actionpipe.parity.outcome import LabelAgreement
 from actionpipe.predict.engines import Engine
-from actionpipe.predict.outcome import LabelAgreement
 from actionpipe.workspace import Scored
 
 
