@@ -73,12 +73,15 @@ def _command(
     best = best_precision("cpu")
     rows: list[dict[str, Any]] = []
 
-    def add(what: str, unit: str, theirs: float | None, ours: dict[str, float]) -> None:
+    def add(what: str, unit: str, theirs: float, ours: dict[str, float]) -> None:
         for precision, value in ours.items():
-            ratio = None if theirs is None else round(theirs / value, 2)
-            rows.append(
-                {"row": what, "unit": unit, "precision": precision, "peer": theirs, "ours": value, "ratio": ratio}
-            )
+            say({"row": what, "unit": unit, "precision": precision, "peer": theirs, "ours": value})
+            rows[-1]["ratio"] = round(theirs / value, 2)
+
+    def say(row: dict[str, Any]) -> None:
+        """Keep a row, and show it at once: the whole takes long, and what was measured is not to be lost."""
+        rows.append(row)
+        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
     precisions = list(dict.fromkeys(["fp32", best]))
     workspace = _peer_frames(scratch, videos, names[:clips])
@@ -97,11 +100,11 @@ def _command(
         add("peak memory", "GiB", original.peak_gib, {p: run.peak_gib for p, run in chains.items()})
         for precision, run in chains.items():
             same = sum(a == b for a, b in zip(run.labels, original.labels, strict=True))
-            rows.append({"row": "same labels", "unit": "clips", "precision": precision, "peer": clips, "ours": same})
+            say({"row": "same labels", "unit": "clips", "precision": precision, "peer": clips, "ours": same})
     for number in times:
         run = _ours(scratch, videos, names[: clips * number], best)
         row = {"row": f"ours, {number}x the clips", "unit": f"s for {clips * number} clips", "precision": best}
-        rows.append({**row, "ours": run.seconds, "peak_gib": run.peak_gib})
+        say({**row, "ours": run.seconds, "peak_gib": run.peak_gib})
     _show(pd.DataFrame(rows), csv_file, plot)
 
 
