@@ -10,8 +10,8 @@ from actionpipe.processes import Processes, cores
 Name = Literal["reference", "torch", "openvino"]
 """``reference``: mmengine's test loop. ``torch``: the same modules without it. ``openvino``: compiled for the CPU."""
 Precision = Literal["fp32", "bf16", "fp16"]
-MOST_LANES_OF_A_GPU = 8
-"""Threads that decode for one GPU; more only wait for it."""
+MOST_LANES = 8
+"""Clips at once in one process: each lane of a CPU has its own buffers, and more lanes of a GPU only wait for it."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,7 @@ class Engine:
         return {"engine": self.name, "precision": self.precision}
 
 
-def choose_engine(
-    name: str, precision: str, processes: Processes, *, graphs: bool = False, lanes: int | None = None
-) -> Engine:
+def choose_engine(name: str, precision: str, processes: Processes, *, graphs: bool = False) -> Engine:
     """The engine for ``name`` and ``precision``, each of which may be ``auto``.
 
     ``auto`` is OpenVINO on CPUs (torch where it is not installed) and torch on GPUs; bf16 where the processor computes
@@ -50,7 +48,6 @@ def choose_engine(
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         processes: which share the machine and say on what device.
         graphs: let torch compile the networks; needs the torch engine.
-        lanes: clips at once in a process; by the cores when None.
 
     Raises:
         UserError: an unknown word, or a combination that there is not.
@@ -76,14 +73,16 @@ def choose_engine(
     if precision == "fp16" and on_cpu and name == "torch":
         raise UserError("--precision fp16 is for GPUs; on a CPU take bf16 or fp32")
     share = max(1, cores() // (processes.count * processes.at_once))
-    if on_cpu:
-        lanes = lanes or share
-        batch = 1
-    else:
-        lanes = lanes or max(2, min(MOST_LANES_OF_A_GPU, share))
-        batch = 8
+    # On a GPU at least two: one decodes while the other computes.
+    lanes = min(MOST_LANES, share if on_cpu else max(2, share))
     return Engine(
-        cast(Name, name), cast(Precision, precision), processes.device, lanes, max(1, share // lanes), batch, graphs
+        cast(Name, name),
+        cast(Precision, precision),
+        processes.device,
+        lanes,
+        threads=max(1, share // lanes),
+        batch=1 if on_cpu else 8,
+        graphs=graphs,
     )
 
 

@@ -15,6 +15,7 @@ from actionpipe.predict.clips import Clip, digest_of_videos, listed_clips, video
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.tasks import Task
 from actionpipe.recipes import recipe_digest
+from actionpipe.video.manifest import Manifest
 from actionpipe.workspace import Workspace, part_of
 
 if TYPE_CHECKING:
@@ -39,14 +40,21 @@ class Setting:
         return model_of(self.competition, task.member)
 
     def inputs(self, task: Task) -> dict[str, Any]:
-        """All that the table of a task depends on, but for how far a detector has looked."""
+        """All that the table of a task depends on, but for how far a detector has looked.
+
+        Raises:
+            UserError: its clips were never extracted.
+        """
         model = self.model(task)
         direct = self.videos is not None and task.scored == "test"
+        manifest = self.workspace.manifest(part_of(task.scored))
+        if not direct and not manifest.exists():
+            Manifest.read(manifest)  # says what to run
         return {
             **self.engine.label,
             **self._made_from(task),
             "clips": digest_of_videos(self.clips(task)) if direct else _digest(task.clips),
-            "frames": None if direct else _digest(str(self.workspace.manifest(part_of(task.scored)))),
+            "frames": None if direct else _digest(str(manifest)),
             "classes": list(model.classes) if isinstance(model, Detector) else self.competition.class_names,
         }
 

@@ -108,6 +108,8 @@ def test_torch_alone_compiles_graphs():
         (1, 1, 1, 1, 1),
         (7, 2, 1, 3, 1),
         (8, 1, 2, 4, 1),
+        (64, 1, 1, 8, 8),
+        (64, 4, 1, 8, 2),
     ],
 )
 def test_processes_on_a_cpu_share_its_cores_as_lanes(monkeypatch, cores, count, at_once, lanes, threads):
@@ -124,13 +126,6 @@ def test_a_gpu_has_some_lanes_that_decode_for_it(monkeypatch, cores, count, lane
     monkeypatch.setattr(engines, "cores", lambda: cores)
     engine = choose_engine("auto", "auto", Processes("cuda", count))
     assert (engine.lanes, engine.threads, engine.batch) == (lanes, threads, 8)
-
-
-@pytest.mark.parametrize(("lanes", "threads"), [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)])
-def test_lanes_that_were_named_share_the_cores(lanes, threads):
-    for processes in (CPU, GPU):
-        engine = choose_engine("auto", "auto", processes, lanes=lanes)
-        assert (engine.lanes, engine.threads) == (lanes, threads)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +151,7 @@ def test_a_gpu_computes_in_fp16_where_bf16_would_be_emulated(monkeypatch):
 
 
 def test_what_tables_depend_on_is_engine_and_precision_and_no_number_of_lanes():
-    labels = [choose_engine("auto", "auto", CPU, lanes=lanes).label for lanes in (1, 4)]
+    labels = [choose_engine("auto", "auto", Processes("cpu", count)).label for count in (1, 4)]
     assert labels == [{"engine": "openvino", "precision": "fp32"}] * 2
 
 

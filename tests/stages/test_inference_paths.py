@@ -209,6 +209,12 @@ def test_videos_that_are_not_there_are_all_named(fresh, run):
     assert not fresh.workspace.final.exists()
 
 
+def test_a_missing_manifest_is_named(fresh, run):
+    fresh.workspace.manifest("test").unlink()
+    result = run(fresh, code=2)
+    assert f"no manifest at {fresh.workspace.manifest('test')}" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
