@@ -2,7 +2,7 @@
 
 Draws clips of the original challenge's shape, writes random but fixed weights, and runs both sides on them:
 
-    python benchmarks/inference.py --clips 9 --scratch /tmp/inference --csv inference.csv --plot inference.png
+    python benchmarks/inference.py --clips 9 --csv data/inference.csv --plot data/inference.png
 
 The peer is what the original did: frames extracted by OpenCV, then mmengine's test loops over mmaction2 and mmdet in
 fp32, every frame of every clip looked at. Ours reads the videos directly. Each chain runs in processes of its own, one
@@ -58,7 +58,7 @@ def _command(
     clips: Annotated[int, typer.Option(min=1, help="Clips of the comparison with the peer.")] = 9,
     growth: Annotated[str, typer.Option(help="Ours alone, at so many times the clips.")] = "1,2,4",
     frames: Annotated[int, typer.Option(min=1, help="Frames for the detector's row.")] = 12,
-    scratch: Annotated[Path, typer.Option(help="Folder for clips, weights and frames; kept.")] = Path("benchmark"),
+    scratch: Annotated[Path, typer.Option(help="Folder for clips, weights and frames; kept.")] = Path("data/benchmark"),
     csv_file: Annotated[Path | None, typer.Option("--csv", help="File to write the table to as well.")] = None,
     plot: Annotated[Path | None, typer.Option(help="PNG file of the table's ratios and of the growth.")] = None,
     peer: Annotated[bool, typer.Option(help="Run the peer's whole chain too: minutes a clip.")] = True,

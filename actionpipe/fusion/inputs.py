@@ -60,7 +60,7 @@ def read_test(workspace: Workspace, competition: Competition, videos: Sequence[s
                 f"the rules need detections and there are none at {workspace.detections(name, 0, 'test')} (nor of "
                 "another fold); run: bash train.sh 0 && bash inference.sh 0 (on GPUs: their number instead of 0)"
             )
-        tables, coverages, paths = _detections(workspace, competition.detector, folds, "test")
+        tables, coverages, paths = detections_of_folds(workspace, competition.detector, folds, "test")
         evidence = count_evidence(tables, competition.rules, sorted(known), coverages)
         read += paths
     return Inputs(scores, evidence, unscored=[video for video in videos if video not in known], read=read)
@@ -135,10 +135,14 @@ def read_truth(path: Path, competition: Competition) -> pd.Series:
     return pd.Series(labels, index=videos)
 
 
-def _detections(
+def detections_of_folds(
     workspace: Workspace, detector: Detector, folds: Sequence[int], scored: Scored
 ) -> tuple[list[pd.DataFrame], list[dict[str, Coverage] | None], list[Path]]:
-    """The detections of each of the folds, how far they go (None: all the way), and the files of both."""
+    """The detections of each of the folds, how far they go (None: all the way), and the files of both.
+
+    Raises:
+        UserError: a table is missing or wrong.
+    """
     tables = [workspace.detections(detector.name, fold, scored) for fold in folds]
     beside = [workspace.coverage(detector.name, fold, scored) for fold in folds]
     detections = [read_detections(path, detector.classes) for path in tables]
@@ -150,7 +154,7 @@ def _evidence_of_folds(
     workspace: Workspace, competition: Competition, detector: Detector, folds: Sequence[int], splits: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[Path]]:
     """The counts of each fold's clips by that fold's detector, which did not see them; and the files behind them."""
-    detections, coverages, paths = _detections(workspace, detector, folds, "val")
+    detections, coverages, paths = detections_of_folds(workspace, detector, folds, "val")
     parts = [
         count_evidence([table], competition.rules, list(splits.index[splits["fold"] == fold]), [coverage])
         for fold, table, coverage in zip(folds, detections, coverages, strict=True)

@@ -7,9 +7,8 @@ import pandas as pd
 
 from actionpipe.competition import Competition
 from actionpipe.errors import UserError
-from actionpipe.fusion.coverage import read_coverage
-from actionpipe.fusion.evidence import count_evidence, read_detections
-from actionpipe.fusion.inputs import needs_detections
+from actionpipe.fusion.evidence import count_evidence
+from actionpipe.fusion.inputs import detections_of_folds, needs_detections
 from actionpipe.fusion.ladder import active, blend
 from actionpipe.fusion.probabilities import checked_splits, held_out_scores, test_scores
 from actionpipe.fusion.rules import apply_rules
@@ -111,13 +110,8 @@ def _evidence(
             f"the rules need detections and there are none at {next(iter(path_of_fold.values()))}; "
             "run: bash inference.sh 0"
         )
-    beside = [workspace.coverage(detector.name, number, scored) for number in folds]
-    return count_evidence(
-        [read_detections(path_of_fold[number], detector.classes) for number in folds],
-        competition.rules,
-        videos,
-        [read_coverage(path) if path.exists() else None for path in beside],
-    )
+    tables, coverages, _ = detections_of_folds(workspace, detector, folds, scored)
+    return count_evidence(tables, competition.rules, videos, coverages)
 
 
 def _labels(blended: pd.DataFrame, evidence: pd.DataFrame | None, competition: Competition) -> pd.Series:

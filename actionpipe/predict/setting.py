@@ -15,6 +15,7 @@ from actionpipe.predict.clips import Clip, digest_of_videos, listed_clips, video
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.tasks import Task
 from actionpipe.recipes import recipe_digest
+from actionpipe.training.job import find_model
 from actionpipe.video.manifest import Manifest
 from actionpipe.workspace import Workspace, part_of
 
@@ -37,7 +38,7 @@ class Setting:
 
     def model(self, task: Task) -> Any:
         """The member or the detector of a task."""
-        return model_of(self.competition, task.member)
+        return find_model(self.competition, task.member)
 
     def inputs(self, task: Task) -> dict[str, Any]:
         """All that the table of a task depends on, but for how far a detector has looked.
@@ -121,12 +122,6 @@ class Setting:
             counters.mkdir(parents=True)
         barrier()
         yield counters
-
-
-def model_of(competition: Competition, name: str) -> Member | Detector:
-    """The member or the detector of this name."""
-    models: list[Member | Detector | None] = [*competition.members, competition.detector]
-    return next(model for model in models if model is not None and model.name == name)
 
 
 @cache
