@@ -36,6 +36,11 @@ class Workspace:
         """The user's starting weights."""
         return self.root / "pretrained"
 
+    @property
+    def frame_cache(self) -> Path:
+        """Decoded frames at the sizes that recipes read; bounded, and may be removed at any time."""
+        return self.root / "cache" / "frames"
+
     def frames(self, part: Part) -> Path:
         """Root of the extracted frames of the training or test videos."""
         return self.root / f"{part}_raw_frame"
