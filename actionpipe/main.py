@@ -7,7 +7,18 @@ from typing import Any
 import typer
 
 from actionpipe.command import guarded
-from actionpipe.stages import adopt, chain, check, extract, inference, postprocess, preprocess, sample, train
+from actionpipe.stages import (
+    adopt,
+    chain,
+    check,
+    check_augment,
+    extract,
+    inference,
+    postprocess,
+    preprocess,
+    sample,
+    train,
+)
 
 VERBS: dict[str, Callable[..., Any]] = {
     "run": chain.command,
@@ -20,7 +31,10 @@ VERBS: dict[str, Callable[..., Any]] = {
     "adopt": adopt.command,
 }
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
-    "check": ("Check what the pipeline does on this machine; DATA is left as it is.", {"parity": check.parity}),
+    "check": (
+        "Check what the pipeline does on this machine; DATA is left as it is.",
+        {"parity": check.parity, "augment": check_augment.augment},
+    ),
 }
 """Verbs with verbs of their own, each with its line of help."""
 
