@@ -202,12 +202,31 @@ def test_roi_align_equals_torchvision_s_forward_and_backward(openmmlab, sampling
 
 
 @pytest.mark.parametrize("aligned", [True, False])
-def test_the_gradient_of_roi_align_is_the_numerical_one(openmmlab, aligned):
-    from mmcv.ops import roi_align
+@pytest.mark.parametrize("sampling_ratio", [0, 1, 2])
+def test_the_gradient_of_roi_align_is_the_numerical_one(openmmlab, sampling_ratio, aligned):
+    """Aligned with ratios of 0 and 1 is what the recipes use."""
+    from mmcv.ops import RoIAlign
 
-    rois = torch.tensor([[0, 0.5, 1.0, 5.0, 4.0], [0, 2.0, 0.0, 6.5, 6.0]], dtype=torch.float64)
-    features = torch.randn(1, 2, 7, 8, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: roi_align(x, rois, (2, 3), 1.0, 2, "avg", aligned), features)
+    rois = torch.tensor(
+        [[0, 0.5, 1.0, 5.0, 4.0], [1, 2.0, 0.0, 6.5, 6.0], [1, -3.0, 1.2, 4.1, 9.0]], dtype=torch.float64
+    )
+    features = torch.randn(2, 2, 7, 8, dtype=torch.float64).requires_grad_()
+    layer = RoIAlign((2, 3), 0.8, sampling_ratio, "avg", aligned)
+    assert torch.autograd.gradcheck(lambda x: layer(x, rois), features)
+
+
+def test_nms_hands_no_gradient_to_the_choice_but_to_what_is_chosen(openmmlab):
+    from mmcv.ops import nms
+
+    boxes, scores = boxes_and_scores(12, 4)
+    boxes.requires_grad_()
+    detections, kept = nms(boxes, scores, 0.1)
+    assert not kept.requires_grad
+    detections[:, :4].sum().backward()
+    chosen = torch.zeros(12, dtype=torch.bool)
+    chosen[kept] = True
+    assert 0 < len(kept) < 12
+    assert torch.equal(boxes.grad, chosen[:, None].float().expand(12, 4))
 
 
 def test_roi_align_takes_bfloat16(openmmlab):

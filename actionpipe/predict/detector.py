@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from actionpipe.predict import proposals
+from actionpipe.models import proposals
+from actionpipe.models.roi_align import roi_align
 from actionpipe.predict.compiled import Cache
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.networks import build_network, precision_of
-from actionpipe.predict.roi_align import roi_align
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,13 +145,12 @@ def parts_known(model: Any) -> bool:
     from mmdet.models.roi_heads import SingleRoIExtractor, StandardRoIHead
     from mmdet.models.roi_heads.bbox_heads import BBoxHead, ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead
 
+    from actionpipe.models.roi_extractor import TableRoIExtractor, tables_know
+
     if type(model) is not FasterRCNN or type(model.roi_head) is not StandardRoIHead or not proposals.fits(model):
         return False
     heads = {BBoxHead, ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead}
     if model.roi_head.with_shared_head or type(model.roi_head.bbox_head) not in heads:
         return False
     extractor = model.roi_head.bbox_roi_extractor
-    return type(extractor) is SingleRoIExtractor and all(
-        type(layer).__name__ == "RoIAlign" and layer.pool_mode == "avg" and layer.output_size[0] == layer.output_size[1]
-        for layer in extractor.roi_layers
-    )
+    return type(extractor) in {SingleRoIExtractor, TableRoIExtractor} and tables_know(extractor)

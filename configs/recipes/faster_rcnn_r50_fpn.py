@@ -9,6 +9,9 @@ initial_weights = dict(
 
 model = dict(
     backbone=dict(init_cfg=None),
+    # mmdet's own, faster in training on CPUs.
+    rpn_head=dict(type="SampledRPNHead"),
+    roi_head=dict(bbox_roi_extractor=dict(type="TableRoIExtractor")),
     test_cfg=dict(rcnn=dict(score_thr=0.05, nms=dict(type="nms", iou_threshold=0.5), max_per_img=100)),
 )
 

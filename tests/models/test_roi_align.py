@@ -6,7 +6,7 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actionpipe.predict.roi_align import roi_align
+from actionpipe.models.roi_align import Pooled, find_bags, pool, roi_align
 
 SCALES = [1.0, 0.5, 0.25, 1 / 16, 1 / 32, 0.3]
 
@@ -147,3 +147,97 @@ def test_the_order_of_boxes_is_kept_when_they_differ_in_size():
     ours, _ = both(features, boxes, **how)
     shuffled, _ = both(features, boxes[order], **how)
     torch.testing.assert_close(shuffled, ours[order])
+
+
+def real_boxes(number, images, seed):
+    """Of a 960x540 frame, small ones mostly, and of which image each is."""
+    random = torch.Generator().manual_seed(seed)
+    corner = torch.rand(number, 2, generator=random) * torch.tensor([900.0, 500.0])
+    size = torch.rand(number, 2, generator=random) ** 3 * torch.tensor([600.0, 400.0]) + 2
+    far = torch.minimum(corner + size, torch.tensor([960.0, 540.0]))
+    return torch.cat([corner, far], 1), torch.randint(images, (number,), generator=random)
+
+
+def pooled_table(features, boxes, images, scale, sampling_ratio=0, bins=7):
+    """Ours of maps (N, C, H, W)."""
+    _, channels, height, width = features.shape
+    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    return roi_align(table, height, width, boxes, scale, bins, sampling_ratio, aligned=True, images=images)
+
+
+@pytest.mark.parametrize("sampling_ratio", [0, 1, 2])
+def test_the_gradient_is_the_numerical_one(sampling_ratio):
+    boxes = torch.tensor([[0.5, 1.0, 5.0, 4.0], [2.0, 0.0, 6.5, 6.0], [-3.0, 1.2, 4.1, 9.0]], dtype=torch.float64)
+    images = torch.tensor([0, 1, 1])
+    features = torch.randn(2, 1, 6, 7, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda x: pooled_table(x, boxes, images, 0.8, sampling_ratio, bins=2), features, fast_mode=False
+    )
+
+
+@pytest.mark.parametrize("sampling_ratio", [0, 1])
+def test_boxes_of_several_images_and_their_gradient_are_torchvision_s(sampling_ratio):
+    features = torch.randn(3, 16, 68, 120, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    boxes, images = real_boxes(150, 3, seed=2)
+    ours = pooled_table(features, boxes, images, 1 / 8, sampling_ratio).permute(0, 3, 1, 2)
+    rois = torch.cat([images[:, None].float(), boxes], dim=1)
+    theirs = torchvision.ops.roi_align(features, rois, 7, 1 / 8, sampling_ratio, True)
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    weights = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(3))
+    (found,) = torch.autograd.grad((ours * weights).sum(), features)
+    (expected,) = torch.autograd.grad((theirs * weights).sum(), features)
+    assert expected.abs().max() > 1
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
+
+
+def test_gradients_are_equal_to_the_bit_for_any_number_of_threads():
+    features = torch.randn(2, 32, 68, 120, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    boxes, images = real_boxes(200, 2, seed=4)
+    found, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 3):
+            torch.set_num_threads(threads)
+            pooled = pooled_table(features, boxes, images, 1 / 8)
+            found.append((pooled.detach(), *torch.autograd.grad((pooled * pooled).sum(), features)))
+    finally:
+        torch.set_num_threads(before)
+    for pooled, gradient in found[1:]:
+        assert torch.equal(pooled, found[0][0])
+        assert torch.equal(gradient, found[0][1])
+
+
+def test_bfloat16_maps_are_summed_in_float32():
+    features = torch.randn(1, 8, 34, 60).bfloat16().requires_grad_()
+    boxes, images = real_boxes(40, 1, seed=5)
+    ours = pooled_table(features, boxes, images, 1 / 16)
+    exact = pooled_table(features.detach().float(), boxes, images, 1 / 16)
+    assert ours.dtype == torch.bfloat16
+    assert torch.equal(ours, exact.bfloat16())
+    (gradient,) = torch.autograd.grad(ours.float().sum(), features)
+    wide = features.detach().float().requires_grad_()
+    (expected,) = torch.autograd.grad(pooled_table(wide, boxes, images, 1 / 16).sum(), wide)
+    assert torch.equal(gradient, expected.bfloat16())
+
+
+def test_several_maps_give_each_box_from_its_own_and_gradients_to_each():
+    """The third map has no box: its gradient is 0."""
+    shapes = [(12, 20), (6, 10), (3, 5)]
+    tables = [torch.randn(2 * height * width, 4).requires_grad_() for height, width in shapes]
+    boxes, images = torch.tensor([[1.0, 2, 30, 40], [5, 5, 70, 47], [20, 3, 33, 21]]), torch.tensor([1, 0, 1])
+    members = [torch.tensor([0, 2]), torch.tensor([1]), torch.tensor([], dtype=torch.int64)]
+    parts = [
+        Pooled(of_level, find_bags(height, width, boxes[of_level], 0.25 / 2**level, 3, 0, True, images[of_level]))
+        for level, (of_level, (height, width)) in enumerate(zip(members, shapes, strict=True))
+    ]
+    found = pool(tables, parts, 3, 3)
+    assert found.shape == (3 * 9, 4)
+    for level, of_level in enumerate(members[:2]):
+        height, width = shapes[level]
+        alone = roi_align(
+            tables[level], height, width, boxes[of_level], 0.25 / 2**level, 3, 0, aligned=True, images=images[of_level]
+        )
+        assert torch.equal(found.view(3, 3, 3, 4)[of_level], alone)
+    first, second, third = torch.autograd.grad(found.sum(), tables)
+    assert first.abs().sum() > 0
+    assert second.abs().sum() > 0
+    assert third.abs().sum() == 0

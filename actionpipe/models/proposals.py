@@ -1,4 +1,4 @@
-"""The boxes that a region proposal network suggests, computed as mmdet does and several times as fast.
+"""The boxes that a region proposal network suggests, computed as mmdet does and several times as fast on CPUs.
 
 Only the best anchors are passed through the sigmoid, and each level is suppressed by itself: boxes of two levels never
 suppress each other. Boxes are moved apart by level as ``mmcv.ops.batched_nms`` does, so that its rounding is ours too.
@@ -17,10 +17,17 @@ def fits(detector: Any) -> bool:
     """Whether ``propose`` does what this detector's first stage does: mmdet's RPN, sigmoid scores, plain NMS."""
     from mmdet.models.dense_heads import RPNHead
 
-    head, settings = detector.rpn_head, detector.test_cfg.rpn
+    from actionpipe.models.sampled_rpn import SampledRPNHead
+
+    return type(detector.rpn_head) in {RPNHead, SampledRPNHead} and settings_known(
+        detector.rpn_head, detector.test_cfg.rpn
+    )
+
+
+def settings_known(head: Any, settings: Any) -> bool:
+    """Whether ``suggest`` follows these settings: sigmoid scores, plain NMS a level."""
     return (
-        type(head) is RPNHead
-        and bool(head.use_sigmoid_cls)
+        bool(head.use_sigmoid_cls)
         and settings.max_per_img > 0
         and settings.nms.type == "nms"
         and set(settings.nms) <= KNOWN_NMS
@@ -39,7 +46,24 @@ def propose(detector: Any, scores: list[Tensor], deltas: list[Tensor], shape: tu
     Returns:
         float32 (K, 4), x1, y1, x2, y2, best first; K is at most ``max_per_img``.
     """
-    head, settings = detector.rpn_head, detector.test_cfg.rpn
+    return suggest(detector.rpn_head, detector.test_cfg.rpn, scores, deltas, shape)[0]
+
+
+def suggest(
+    head: Any, settings: Any, scores: list[Tensor], deltas: list[Tensor], shape: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Proposals of one image by a head and settings of its own, and their scores.
+
+    Args:
+        head: whose anchors count.
+        settings: ``nms_pre``, ``nms``, ``max_per_img`` and ``min_bbox_size``, of training or of testing.
+        scores: logits (A, H, W) a level.
+        deltas: (4 * A, H, W) a level.
+        shape: height and width of the network's input without its padding, pixels.
+
+    Returns:
+        float32 (K, 4) and (K,), best first.
+    """
     boxes, values, levels = [], [], []
     priors_of_level = head.prior_generator.grid_priors(
         [level.shape[-2:] for level in scores], dtype=scores[0].dtype, device=scores[0].device
@@ -57,7 +81,7 @@ def propose(detector: Any, scores: list[Tensor], deltas: list[Tensor], shape: tu
         large = (sides > settings.min_bbox_size).all(dim=1)
         found, value, level = found[large], value[large], level[large]
     if len(found) == 0:
-        return found
+        return found, value
     apart = found + (level * (found.max() + 1))[:, None]
     kept = []
     for number in range(len(scores)):
@@ -65,4 +89,5 @@ def propose(detector: Any, scores: list[Tensor], deltas: list[Tensor], shape: tu
         kept.append(members[torchvision.ops.nms(apart[members], value[members], settings.nms.iou_threshold)])
     survivors = torch.cat(kept).sort().values
     order = value[survivors].sort(descending=True, stable=True).indices
-    return found[survivors[order[: settings.max_per_img]]]
+    best = survivors[order[: settings.max_per_img]]
+    return found[best], value[best]

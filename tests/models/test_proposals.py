@@ -7,7 +7,7 @@ import torch
 from conftest import build, frame_recipe
 from mmengine.config import Config
 
-from actionpipe.predict.proposals import fits, propose
+from actionpipe.models.proposals import fits, propose
 
 SHAPE = (72, 96)
 LEVELS = [(24, 24), (12, 12), (6, 6), (3, 3)]
