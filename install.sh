@@ -40,11 +40,13 @@ step 2 "installing $(grep -cE '^[A-Za-z0-9].*==' requirements.lock) locked packa
 .venv/bin/python -m uv pip sync --python .venv/bin/python --require-hashes --compile-bytecode requirements.lock
 step 3 "installing actionpipe itself, editable"
 .venv/bin/python -m uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
-step 4 "trying it: torch, mmaction2, mmdet"
+step 4 "trying it: torch, mmaction2, mmdet; compiling the kernels of training on CPUs"
 .venv/bin/python - <<'PYTHON'
 import torch
 from actionpipe import openmmlab
 openmmlab.activate()
+from actionpipe.models import norm_kernels
+norm_kernels.prepare()
 import mmaction, mmdet
 gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
 print(f"ready: torch {torch.__version__}, mmaction2 {mmaction.__version__}, mmdet {mmdet.__version__}, GPUs: {gpus}")

@@ -1,6 +1,7 @@
-"""Two checkpoints a run: ``best.pth`` by the validation metric and ``last.pth`` to go on from, written atomically."""
+"""Checkpoints of a run: ``best.pth`` by the validation metric and ``last.pth`` to go on from, written atomically."""
 
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +11,54 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
+from actionpipe.errors import UserError
 from actionpipe.files import atomic
+from actionpipe.models.ema import AverageHook
 from actionpipe.training.weights import read_torch_file
 
 
 @HOOKS.register_module()
 class BestAndLastHook(Hook):  # type: ignore[misc]
-    """Saves after each epoch, when it is validated, and goes on from ``last.pth`` when the run directory has one.
+    """Saves after each epoch, when it is validated, and every so many minutes within one; goes on from ``last.pth``.
 
-    ``best.pth`` holds weights and what they are (``meta``); ``last.pth`` also optimiser, schedules and position. The
-    best is written first: a run that dies between the two repeats the epoch, draws the same random numbers and writes
-    the same best again.
+    ``best.pth`` holds weights and what they are (``meta``); ``last.pth`` also optimiser, schedules, the moving average
+    and the position: what is drawn follows from seed and position (``actionpipe.models.seeding``). The best is written
+    first: a run that dies between the two repeats the epoch, draws the same random numbers and writes the same best
+    again.
+
+    Args:
+        directory: where they are written.
+        key: the validation metric, larger is better.
+        meta: plain data that is kept in every checkpoint.
+        resume: whether to go on from ``last.pth``.
+        minutes: after how many minutes of an epoch ``last.pth`` is written; 0 for after each step.
+        keep_every: also keep ``epoch_<n>.pth`` of every so many epochs; 0 for none.
+        patience: stop when the metric has not risen for so many epochs; None for never.
     """
 
     priority = "VERY_LOW"
 
-    def __init__(self, directory: str, key: str, meta: dict[str, Any], resume: bool = True) -> None:
+    def __init__(
+        self,
+        directory: str,
+        key: str,
+        meta: dict[str, Any],
+        resume: bool = True,
+        minutes: float = 10.0,
+        keep_every: int = 0,
+        patience: int | None = None,
+    ) -> None:
         self.directory = Path(directory)
         self.key = key
         self.meta = dict(meta)  # mmengine makes a ConfigDict of it, which would not be read back
         self.resume = resume
+        self.minutes = minutes
+        self.keep_every = keep_every
+        self.patience = patience
         self.best = -1.0
         self.best_epoch = 0
+        self.saved = 0.0
+        """When ``last.pth`` was written last, by the monotonic clock."""
 
     @staticmethod
     def validates_after(runner: Any, epoch: int) -> bool:
@@ -42,7 +69,12 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
         return bool(epoch % loop.val_interval == 0 or epoch == loop.max_epochs)
 
     def before_train(self, runner: Any) -> None:
-        """Go on from ``last.pth``."""
+        """Go on from ``last.pth``.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        self.saved = time.monotonic()
         path = self.directory / "last.pth"
         if not (self.resume and path.exists()):
             return
@@ -51,15 +83,32 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
         runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
         for scheduler, state in zip(runner.param_schedulers, checkpoint["param_schedulers"], strict=True):
             scheduler.load_state_dict(state)
-        runner.train_loop._epoch = checkpoint["epoch"]
-        runner.train_loop._iter = checkpoint["iteration"]
+        average = _average_of(runner)
+        if average is not None and checkpoint.get("average"):
+            average.load_state(checkpoint["average"], next(runner.model.parameters()).device)
+        loop, batch = runner.train_loop, _whole_batch(runner)
+        loop._epoch = checkpoint["epoch"]
+        # Of a batch of another size (other processes, another recipe) as many steps as those samples make.
+        loop.step = checkpoint["step"] * checkpoint["batch"] // batch
+        loop._iter = loop._epoch * len(loop.dataloader) + loop.step
         self.best, self.best_epoch = checkpoint["best"], checkpoint["best_epoch"]
         if is_main_process():
-            print(f"going on from {path}, {checkpoint['epoch']} epochs done", flush=True)
+            part = f" and {loop.step} of {len(loop.dataloader)} steps" if loop.step else ""
+            print(f"going on from {path}, {checkpoint['epoch']} epochs{part} done", flush=True)
+        self._stop_when_stale(runner, loop._epoch)
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Save when the last time is long enough ago; the last step of an epoch is saved with the epoch."""
+        del batch_idx, data_batch, outputs
+        loop = runner.train_loop
+        if time.monotonic() - self.saved >= 60 * self.minutes and loop.step < len(loop.dataloader):
+            self._save_last(runner, runner.epoch, loop.step)
 
     def after_train_epoch(self, runner: Any) -> None:
         """Save when no validation follows; without any validation the last weights count as the best."""
         done = runner.epoch + 1
+        if self.keep_every and done % self.keep_every == 0:
+            self._save_weights(runner, f"epoch_{done}.pth", {"epoch": done})
         if not self.validates_after(runner, done):
             if runner.val_loop is None:
                 self.best_epoch = done
@@ -73,31 +122,52 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
             self.best, self.best_epoch = value, runner.epoch
             self._save_best(runner)
         self._save_last(runner, runner.epoch)
+        self._stop_when_stale(runner, runner.epoch)
+
+    def _stop_when_stale(self, runner: Any, done: int) -> None:
+        if self.patience is None or self.best_epoch == 0 or done - self.best_epoch < self.patience:
+            return
+        runner.train_loop.stop_training = True
+        if is_main_process():
+            print(f"stopping: {self.key} has not risen since epoch {self.best_epoch}", flush=True)
 
     def _save_best(self, runner: Any) -> None:
-        meta = {**self.meta, "epoch": self.best_epoch, self.key: self.best}
-        self._save(self.directory / "best.pth", {"state_dict": _plain(runner.model).state_dict(), "meta": meta})
+        self._save_weights(runner, "best.pth", {"epoch": self.best_epoch, self.key: self.best})
 
-    def _save_last(self, runner: Any, done: int) -> None:
+    def _save_weights(self, runner: Any, name: str, meta: dict[str, Any]) -> None:
+        """Weights alone: the moving average, where there is one, as it was validated."""
+        average = _average_of(runner)
+        state = average.average if average is not None else _plain(runner.model).state_dict()
+        self._save(self.directory / name, {"state_dict": state, "meta": {**self.meta, **meta}})
+
+    def _save_last(self, runner: Any, epochs: int, step: int = 0) -> None:
+        average = _average_of(runner)
         content = {
             "state_dict": _plain(runner.model).state_dict(),
             "optimizer": runner.optim_wrapper.state_dict(),
             "param_schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
-            "epoch": done,
-            "iteration": runner.iter,
+            "average": average.average if average is not None else {},
+            "epoch": epochs,
+            "step": step,
+            "batch": _whole_batch(runner),
             "best": self.best,
             "best_epoch": self.best_epoch,
             "meta": self.meta,
         }
         self._save(self.directory / "last.pth", content)
+        self.saved = time.monotonic()
 
     def _save(self, path: Path, content: dict[str, Any]) -> None:
-        if is_main_process():
-            # Through memory: torch's own writer turns a full disk into an error that does not say so.
-            buffer = io.BytesIO()
-            torch.save(content, buffer)
-            with atomic(path) as temporary:
-                temporary.write_bytes(buffer.getbuffer())
+        if not is_main_process():
+            return
+        # Through memory: torch's own writer turns a full disk into an error that does not say so.
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        with atomic(path) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+            # Read back before the one before it is replaced.
+            if temporary.read_bytes() != buffer.getbuffer():
+                raise UserError(f"{path} did not read back as it was written: look at the disk. The one before is kept")
 
 
 @HOOKS.register_module()
@@ -118,6 +188,15 @@ class InitialWeightsHook(Hook):  # type: ignore[misc]
         fit = load_backbone(_plain(runner.model).backbone, self.path)
         if is_main_process():
             print(f"starting weights from {self.path.name}: {fit.matched} matched ({fit.dialect})", flush=True)
+
+
+def _average_of(runner: Any) -> AverageHook | None:
+    return next((hook for hook in runner.hooks if isinstance(hook, AverageHook)), None)
+
+
+def _whole_batch(runner: Any) -> int:
+    """Samples of a step, over all processes."""
+    return int(runner.train_loop.dataloader.batch_size * runner.world_size)
 
 
 def _plain(model: Any) -> Any:

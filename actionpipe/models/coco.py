@@ -8,9 +8,11 @@ from mmdet.datasets import CocoDataset
 from mmdet.evaluation.metrics import CocoMetric
 from mmengine.registry import DATASETS, METRICS
 
+from actionpipe.models.seeding import SeededItems
+
 
 @DATASETS.register_module()
-class FrameBoxes(CocoDataset):  # type: ignore[misc]
+class FrameBoxes(SeededItems, CocoDataset):  # type: ignore[misc]
     """mmdet's CocoDataset, quiet."""
 
     def load_data_list(self) -> list[dict[str, Any]]:

@@ -7,11 +7,12 @@ from mmaction.datasets import RawframeDataset
 from mmaction.registry import DATASETS
 
 from actionpipe.errors import UserError
+from actionpipe.models.seeding import SeededItems
 from actionpipe.splits.lists import read_list
 
 
 @DATASETS.register_module()
-class FrameClips(RawframeDataset):  # type: ignore[misc]
+class FrameClips(SeededItems, RawframeDataset):  # type: ignore[misc]
     """mmaction2's RawframeDataset over a list file that is parsed from the right, frames counted from 1."""
 
     def load_data_list(self) -> list[dict[str, Any]]:

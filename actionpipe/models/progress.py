@@ -19,61 +19,66 @@ def duration(seconds: float) -> str:
 
 @HOOKS.register_module()
 class EpochLineHook(Hook):  # type: ignore[misc]
-    """Prints loss, metric, speed and remaining time after each epoch."""
+    """Prints loss, metric, speed and remaining time after each epoch, and every ``seconds`` within one."""
 
     priority = "LOWEST"
 
-    def __init__(self, title: str, unit: str) -> None:
+    def __init__(self, title: str, unit: str, seconds: float = 20.0) -> None:
         self.title = title
         self.unit = unit
+        self.seconds = seconds
         self.losses: list[float] = []
         self.samples = 0
-        self.started = 0.0
+        self.started = self.last = 0.0
         self.trained = 0.0
         self.run_started = 0.0
-        self.first_epoch = 0
+        self.first_step = 0
 
     def before_train(self, runner: Any) -> None:
-        """Start the clock of the run."""
-        self.run_started, self.first_epoch = time.monotonic(), runner.epoch
+        """Forget what an earlier run took."""
+        del runner
+        self.run_started = 0.0
 
     def before_train_epoch(self, runner: Any) -> None:
-        """Start the clock of the epoch."""
-        del runner
+        """Start the clock of the epoch, and with the first one that of the run."""
         self.losses, self.samples, self.started = [], 0, time.monotonic()
+        self.last = self.started
+        if not self.run_started:
+            # Here, not before training, when the checkpoint to go on from may not have been read yet.
+            self.run_started, self.first_step = self.started, runner.iter
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Note the loss and count what was seen."""
-        del runner, batch_idx
+        """Note the loss and count what was seen; print when it is time."""
         self.losses.append(float(outputs["loss"].detach()))
-        self.samples += len(data_batch["inputs"])
+        self.samples += len(data_batch["inputs"]) * runner.world_size
+        now, steps = time.monotonic(), len(runner.train_dataloader)
+        if now - self.last >= self.seconds and batch_idx + 1 < steps:
+            self.last, self.trained = now, now - self.started
+            self._print(runner, f"epoch {runner.epoch + 1}/{runner.max_epochs}, step {batch_idx + 1}/{steps}", "", 1)
 
     def after_train_epoch(self, runner: Any) -> None:
         """Stop the clock before validation begins; print here when this epoch is not validated."""
         self.trained = time.monotonic() - self.started
         if not BestAndLastHook.validates_after(runner, runner.epoch + 1):
-            self._print(runner, runner.epoch + 1, "")
+            self._print(runner, f"epoch {runner.epoch + 1}/{runner.max_epochs}", "")
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
         """Print the line with the metric."""
         keeper = next(hook for hook in runner.hooks if isinstance(hook, BestAndLastHook))
         value = (metrics or {}).get(keeper.key, 0.0)
-        self._print(
-            runner, runner.epoch, f"{keeper.key} {value:.3f} (best {keeper.best:.3f}, epoch {keeper.best_epoch})  "
-        )
+        found = f"{keeper.key} {value:.3f} (best {keeper.best:.3f}, epoch {keeper.best_epoch})  "
+        self._print(runner, f"epoch {runner.epoch}/{runner.max_epochs}", found)
 
-    def _print(self, runner: Any, done: int, metric: str) -> None:
+    def _print(self, runner: Any, where: str, metric: str, under_way: int = 0) -> None:
+        """``under_way``: steps done that the runner has not counted yet."""
         if not is_main_process():
             return
-        speed = self.samples * runner.world_size / max(self.trained, 1e-9)
-        elapsed = time.monotonic() - self.run_started
-        remaining = elapsed / (done - self.first_epoch) * (runner.max_epochs - done)
+        speed = self.samples / max(self.trained, 1e-9)
+        done = runner.iter + under_way
+        each = (time.monotonic() - self.run_started) / max(done - self.first_step, 1)
+        left = duration(each * (runner.max_iters - done))
         loss = sum(self.losses) / max(len(self.losses), 1)
-        print(
-            f"{self.title}  epoch {done}/{runner.max_epochs}  loss {loss:.3f}  {metric}"
-            f"{speed:.1f} {self.unit}/s  {duration(remaining)} left",
-            flush=True,
-        )
+        print(f"{self.title}  {where}  loss {loss:.3f}  {metric}{speed:.1f} {self.unit}/s  {left} left", flush=True)
 
 
 @HOOKS.register_module()

@@ -1,43 +1,44 @@
-"""Randomness from seed, epoch and process alone, so that a resumed run draws what it would have drawn."""
+"""Randomness from seed, epoch and position alone, so that a resumed run draws what it would have drawn.
+
+Nothing is remembered: before each sample and before each step all generators are seeded anew, so that neither the
+number of loader workers nor that of processes, nor where a run was interrupted, changes what is drawn.
+"""
 
 import random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
-from mmengine.hooks import Hook
-from mmengine.registry import FUNCTIONS, HOOKS
 
 
-@HOOKS.register_module()
-class EpochSeedHook(Hook):  # type: ignore[misc]
-    """Seeds python, NumPy and torch at the start of every epoch.
+class Draw(NamedTuple):
+    """One sample to be loaded."""
 
-    Loader workers start anew each epoch and take their seeds from torch's generator here, so augmentations differ from
-    epoch to epoch; mmengine seeds its workers with the same numbers at each start.
-    """
-
-    priority = "HIGHEST"
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def before_train_epoch(self, runner: Any) -> None:
-        """Seed this process for the epoch about to begin."""
-        state = np.random.SeedSequence([self.seed, runner.epoch, get_rank()]).generate_state(1)[0]
-        seed_all(int(state))
+    item: int
+    """Which one of the dataset."""
+    seed: int
+    """What its augmentation draws from, whichever worker or process loads it."""
 
 
-def seed_worker(worker: int) -> None:
-    """Give a loader worker's NumPy and python the seed that torch drew for it."""
-    del worker  # already part of torch's seed
-    seed = torch.initial_seed() % 2**32
-    random.seed(seed)
-    np.random.seed(seed)
+class SeededItems:
+    """For datasets, before their base class: a ``Draw`` seeds all generators before its sample is loaded."""
+
+    def __getitem__(self, item: Any) -> Any:
+        """The sample of an index or of a ``Draw``."""
+        if isinstance(item, Draw):
+            seed_all(item.seed)
+            item = item.item
+        return super().__getitem__(item)  # type: ignore[misc]
 
 
-FUNCTIONS.register_module(module=seed_worker)
+def seed_at(*place: int) -> int:
+    """A seed from 0 to 2**32 - 1 for a place in training, such as (seed, epoch, position)."""
+    return int(np.random.SeedSequence(place).generate_state(1)[0])
+
+
+def seed_of_step(seed: int, epoch: int, step: int) -> int:
+    """The seed of what the network draws in a step; another than that of the sample of this position."""
+    return seed_at(seed, epoch, step, 1)
 
 
 def seed_all(seed: int) -> None:

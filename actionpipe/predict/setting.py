@@ -15,7 +15,7 @@ from actionpipe.predict.clips import Clip, digest_of_videos, listed_clips, video
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.tasks import Task
 from actionpipe.recipes import recipe_digest
-from actionpipe.training.job import find_model
+from actionpipe.training.prepare import find_model
 from actionpipe.video.manifest import Manifest
 from actionpipe.workspace import Workspace, part_of
 

@@ -48,7 +48,7 @@ def adopt(
         UserError: the dump does not fit the list, the classes or what it is said to be, or a table is there already.
     """
     from actionpipe.splits.tables import resolve_competition
-    from actionpipe.training.job import find_model
+    from actionpipe.training.prepare import find_model
 
     workspace = Workspace(data)
     competition = resolve_competition(workspace, competitions.load(competitions.find(data, competition_file)))

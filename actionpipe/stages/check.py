@@ -103,7 +103,7 @@ def tasks_of(
         UserError: no such member, no checkpoint (of that fold), or no list of clips.
     """
     from actionpipe.predict.tasks import plan
-    from actionpipe.training.job import find_model
+    from actionpipe.training.prepare import find_model
 
     if scored not in {"test", "val"}:
         raise UserError(f"--scored takes test or val; found '{scored}'")

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +18,13 @@ import typer
 
 from actionpipe import competition as competitions
 from actionpipe.command import run
-from actionpipe.competition import Competition, Detector, Member
+from actionpipe.competition import Detector, Member
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.files import digest, read_record, write_json
+from actionpipe.files import read_record
 from actionpipe.processes import Processes, choose
-from actionpipe.recipes import recipe_digest
-from actionpipe.training.job import Job, find_model
+from actionpipe.training.inputs import inputs_of, is_due
+from actionpipe.training.options import Options
+from actionpipe.training.prepare import MICRO_BATCH, Job, find_model
 from actionpipe.workspace import Workspace
 
 
@@ -38,6 +40,8 @@ def train(
     resume: bool = True,
     overrides: dict[str, Any] | None = None,
     seed: int = 0,
+    options: Options = Options(),  # noqa: B008  (frozen)
+    dry_run: bool = False,
 ) -> ExitCode:
     """Train what is not trained yet.
 
@@ -52,6 +56,8 @@ def train(
         resume: go on from ``last.pth`` of an interrupted run; otherwise such a run is set aside.
         overrides: dotted recipe keys and values, for every model trained.
         seed: seed of weights, order and augmentation.
+        options: how to compute, when to save and stop, what to average and blend.
+        dry_run: only show what would be trained, what it costs, and how long an epoch would take.
 
     Raises:
         UserError: lists are missing, a name or fold is unknown, or there are fewer GPUs than asked for.
@@ -67,69 +73,30 @@ def train(
     if wrong:
         raise UserError(f"no fold {wrong[0]}: '{competition.name}' has the folds 0 to {competition.folds.number - 1}")
     runs = [(model, fold) for fold in numbers for model in chosen]
-    sources = [inputs_of(model, fold, workspace, competition, overrides or {}, seed) for model, fold in runs]
+    sources = [inputs_of(model, fold, workspace, competition, overrides or {}, seed, options) for model, fold in runs]
     processes = choose(gpus, device, at_once=jobs)
+    if options.compile and processes.device == "cpu":
+        raise UserError("--compile is for GPUs; on a CPU the fused kernels are used without it")
+
+    def job_of(model: Member | Detector, fold: int) -> Job:
+        return Job(str(data), str(path), model.name, fold, processes.device, overrides or {}, resume, seed, options)
+
+    if dry_run:
+        return _show_all([job_of(model, fold) for model, fold in runs], processes)
 
     started, due = time.monotonic(), []
     for (model, fold), inputs in zip(runs, sources, strict=True):
         directory = workspace.run_dir(model.name, fold)
-        if not _prepare(directory, inputs, resume=resume):
+        if not is_due(directory, inputs, resume=resume):
             done = json.loads((directory / "done.json").read_text(encoding="utf-8"))
             value = "not validated" if done["value"] is None else f"{done['metric']} {done['value']:.3f}"
             print(f"{model.name} fold {fold}: trained already ({value})", flush=True)
             continue
-        due.append(Job(str(data), str(path), model.name, fold, processes.device, overrides or {}, resume, seed))
+        due.append(job_of(model, fold))
     _launch_all(due, processes)
     seconds = time.monotonic() - started
     print(f"trained {len(due)} of {len(runs)} models in {seconds:.0f} s; next: bash inference.sh {gpus}")
     return ExitCode.OK
-
-
-def inputs_of(
-    model: Member | Detector,
-    fold: int,
-    workspace: Workspace,
-    competition: Competition,
-    overrides: dict[str, Any],
-    seed: int,
-) -> dict[str, Any]:
-    """All that a trained model depends on, as plain data: when it differs, what was trained before is out of date."""
-    if isinstance(model, Member):
-        lists = [workspace.train_list(fold, oversampled=model.clips == "oversampled"), workspace.val_list(fold)]
-    else:
-        lists = [workspace.train_coco(fold), workspace.val_coco(fold)]
-    for file in lists:
-        if not file.exists():
-            raise UserError(f"{model.name} of fold {fold} needs {file}, which is not there; run: python preprocess.py")
-    return {
-        "recipe": model.recipe,
-        "recipe_digest": recipe_digest(model.recipe),
-        "overrides": {**model.overrides, **overrides},
-        "weights": str(model.weights) if model.weights is not None else None,
-        "classes": competition.classes if isinstance(model, Member) else model.classes,
-        "metric": competition.metric,
-        "lists": {file.name: digest(file) for file in lists},
-        "seed": seed,
-    }
-
-
-def _prepare(directory: Path, inputs: dict[str, Any], *, resume: bool) -> bool:
-    """Whether ``directory`` still has to be trained; results of other inputs are set aside first."""
-    record = directory / "inputs.json"
-    inputs = json.loads(json.dumps(inputs))
-    before = read_record(record)
-    done = read_record(directory / "done.json") is not None and (directory / "best.pth").exists()
-    if before == inputs and done:
-        return False
-    if directory.exists() and any(directory.glob("*.pth")) and (before != inputs or not resume):
-        stamp = f"{directory.name}_before_{time.strftime('%Y%m%d_%H%M%S')}"
-        names = [stamp, *(f"{stamp}_{number}" for number in range(2, 1000))]
-        aside = next(path for name in names if not (path := directory.with_name(name)).exists())
-        directory.rename(aside)
-        why = "it was not to be gone on from" if before == inputs else "its inputs have changed"
-        print(f"{directory}: set aside as {aside.name}, {why}", flush=True)
-    write_json(record, inputs)
-    return True
 
 
 def _launch_all(jobs: list[Job], processes: Processes) -> None:
@@ -160,17 +127,31 @@ def _launch_all(jobs: list[Job], processes: Processes) -> None:
 
 
 def _launch(job: Job, processes: Processes) -> None:
-    """Run the job's processes; their output is ours.
+    """Run the job's processes; their output is ours. Those that ran out of memory are started again with less at once.
 
     Raises:
         UserError: they failed; the message above theirs says why.
     """
-    status = processes.run("actionpipe.training.job", job.to_json())
-    if status != 0:
-        raise UserError(
-            f"training {job.member} of fold {job.fold} stopped with status {status} (see above). What was finished is "
-            "kept; the same command goes on from the last epoch"
-        )
+    record = Workspace(Path(job.data)).run_dir(job.member, job.fold) / MICRO_BATCH
+    while True:
+        before = read_record(record)
+        status = processes.run("actionpipe.training.job", job.to_json())
+        if status == 0:
+            return
+        if read_record(record) == before:
+            break
+    why = "was killed, mostly for lack of memory: add --micro-batch 1" if status == -9 else "see above"
+    raise UserError(
+        f"training {job.member} of fold {job.fold} stopped with status {status} ({why}). What was finished is "
+        "kept; the same command goes on from the last checkpoint"
+    )
+
+
+def _show_all(jobs: list[Job], processes: Processes) -> ExitCode:
+    """Show what each job would train, one after the other."""
+    one = replace(processes, count=1)
+    statuses = [one.run("actionpipe.training.dry_run", job.to_json()) for job in jobs]
+    return ExitCode(max(statuses)) if max(statuses) in list(ExitCode) else ExitCode.FAILED
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
@@ -224,6 +205,20 @@ def command(
         list[str] | None, typer.Option(help="Override a recipe key: key=value; may be repeated.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    auto_scale_lr: Annotated[bool, typer.Option(help="Scale the learning rate by the batch of all processes.")] = False,
+    ema: Annotated[float | None, typer.Option(help="Keep a moving average of the weights; 0.999 is usual.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better metric.")] = None,
+    mixup: Annotated[float, typer.Option(help="Blend clips, shares from Beta(x, x); 0.2 is usual.")] = 0.0,
+    label_smoothing: Annotated[float, typer.Option(help="Share of a label given to all classes.")] = 0.0,
+    keep_every: Annotated[int, typer.Option(help="Keep the weights of every so many epochs too.")] = 0,
+    save_minutes: Annotated[float, typer.Option(help="Save within an epoch after so many minutes.")] = 10.0,
+    micro_batch: Annotated[int | None, typer.Option(help="Run so much of a batch at once; less memory.")] = None,
+    compile_backbone: Annotated[bool, typer.Option("--compile", help="Let torch compile the backbone (GPUs).")] = False,
+    cache_gb: Annotated[
+        float | None, typer.Option(help="Bound of the cache of frames at training size; 0 turns it off.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Show recipe, size, cost and time an epoch; train nothing.")] = False,
 ) -> ExitCode:
     """Train every member of the ensemble and the detector."""
     number = competitions.load(competitions.find(data, competition)).folds.number
@@ -238,6 +233,20 @@ def command(
         resume=resume,
         overrides=parse_overrides(cfg_options or []),
         seed=seed,
+        options=Options(
+            precision=precision,
+            auto_scale_lr=auto_scale_lr,
+            ema=ema,
+            patience=patience,
+            mixup=mixup,
+            label_smoothing=label_smoothing,
+            keep_every=keep_every,
+            save_minutes=save_minutes,
+            micro_batch=micro_batch,
+            compile=compile_backbone,
+            cache_gb=cache_gb,
+        ),
+        dry_run=dry_run,
     )
 
 

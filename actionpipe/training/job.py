@@ -4,37 +4,19 @@ Reads the fold's lists or COCO files and the starting weights. Writes ``results/
 ``last.pth``, ``recipe.py`` (resolved), logs, TensorBoard events, and ``done.json`` when it has finished.
 """
 
-import json
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from actionpipe import competition as competitions
-from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
 from actionpipe.files import write_json, write_text
+from actionpipe.training.prepare import MICRO_BATCH, Job, prepared
 from actionpipe.workspace import Workspace
 
-
-@dataclass(frozen=True)
-class Job:
-    """What to train; passed from the stage to its processes as JSON."""
-
-    data: str
-    competition: str
-    member: str
-    fold: int
-    device: str
-    overrides: dict[str, Any]
-    resume: bool
-    seed: int = 0
-
-    def to_json(self) -> str:
-        """The job as text."""
-        return json.dumps(asdict(self))
+TOO_LARGE = 75
+"""Exit status of a process that ran out of memory and can be started again with smaller micro-batches."""
 
 
 def train(job: Job) -> None:
@@ -49,39 +31,25 @@ def train(job: Job) -> None:
     from mmengine.dist import is_main_process
 
     from actionpipe import models
-    from actionpipe.splits.tables import resolve_competition
-    from actionpipe.training import recipe as recipes
+    from actionpipe.models.loop import StepTooLargeError
     from actionpipe.training.run import Run
 
     models.register()
     start_processes(job.device)
     workspace = Workspace(Path(job.data))
-    competition = resolve_competition(workspace, competitions.load(Path(job.competition)))
-    model = find_model(competition, job.member)
     directory = workspace.run_dir(job.member, job.fold)
-
-    recipe = recipes.load(model.recipe, {**model.overrides, **job.overrides})
-    if isinstance(model, Member):
-        recipe = recipes.join_classifier(recipe, model, competition, workspace, job.fold)
-        key, classes, unit = str(competition.metric), competition.class_names, "clips"
-    else:
-        recipe = recipes.join_detector(recipe, model, workspace, job.fold)
-        key, classes, unit = "coco/bbox_mAP_50", model.classes, "frames"
-    meta = {"classes": classes, "recipe": model.recipe, "member": job.member, "fold": job.fold}
-    recipe.custom_hooks = [
-        {"type": "EpochSeedHook", "seed": job.seed},
-        {"type": "BestAndLastHook", "directory": str(directory), "key": key, "meta": meta, "resume": job.resume},
-        {"type": "EpochLineHook", "title": f"{job.member} fold {job.fold}", "unit": unit},
-    ]
-    weights = starting_weights(recipe, model, workspace)
-    if weights is not None:
-        recipe.custom_hooks.append({"type": "InitialWeightsHook", "path": str(weights)})
+    recipe, key = prepared(job)
     if is_main_process():
         write_text(directory / "recipe.py", recipe.pretty_text)
 
     started = time.monotonic()
     run = Run.from_recipe(recipe, directory, seed=job.seed, device=job.device, tensorboard=True)
-    run.train()
+    try:
+        run.train()
+    except StepTooLargeError as error:
+        _halve(directory, error.clips)
+    except RuntimeError as error:
+        raise _worker_error(error) or error from None
     keeper = next(hook for hook in run.hooks if type(hook).__name__ == "BestAndLastHook")
     if is_main_process():
         seconds = round(time.monotonic() - started, 1)
@@ -94,31 +62,36 @@ def train(job: Job) -> None:
         write_json(directory / "done.json", done)
 
 
-def find_model(competition: Competition, name: str) -> Member | Detector:
-    """The member or the detector of this name.
+def _halve(directory: Path, clips: int) -> NoReturn:
+    """Note a smaller micro-batch for the next start, and end this process.
 
     Raises:
-        UserError: there is none; the names are given.
+        UserError: there is nothing left to halve.
     """
-    models: dict[str, Member | Detector] = {member.name: member for member in competition.members}
-    if competition.detector is not None:
-        models[competition.detector.name] = competition.detector
-    if name not in models:
-        raise UserError(f"no member '{name}' in competition '{competition.name}'; there are: {', '.join(models)}")
-    return models[name]
+    if clips == 1:
+        raise UserError(
+            "not even one sample at a time fits into memory; take a recipe with a smaller input, fewer --jobs, or "
+            "--precision bf16. The last checkpoint is kept"
+        )
+    write_json(directory / MICRO_BATCH, {"micro_batch": (clips + 1) // 2})
+    print(
+        f"out of memory with {clips} samples at once; starting again with {(clips + 1) // 2} at once. The batch stays "
+        "as it is: gradients of its parts are added up (batch norm sees the parts)",
+        flush=True,
+    )
+    sys.stdout.flush()
+    sys.exit(TOO_LARGE)
 
 
-def starting_weights(recipe: Any, model: Member | Detector, workspace: Workspace) -> Path | None:
-    """The file that the backbone starts from, or None for random weights."""
-    from actionpipe.training import initial
-
-    if model.weights == "scratch":
+def _worker_error(error: RuntimeError) -> UserError | None:
+    """What to say when a loader's process died; None when the error is another."""
+    if "DataLoader worker" not in str(error):
         return None
-    source = initial.source_of(recipe)
-    if source is None and model.weights is None:
-        return None
-    source = source or initial.Source(files=(Path(str(model.weights)).name,), url="the place that you had it from")
-    return initial.find(source, workspace.pretrained, None if model.weights is None else Path(model.weights))
+    first = str(error).splitlines()[0]
+    return UserError(
+        f"a process that loads samples died ({first}): mostly the machine has run out of memory. The last checkpoint "
+        "is kept, and the same command goes on from it; fewer loaders take less: --cfg-options loader_workers=1"
+    )
 
 
 def start_processes(device: str) -> None:
@@ -137,7 +110,7 @@ def main() -> None:
     from actionpipe.command import guarded
 
     def run(**_: Any) -> None:
-        train(Job(**json.loads(sys.argv[1])))
+        train(Job.from_json(sys.argv[1]))
 
     sys.exit(guarded(run))
 

@@ -69,7 +69,7 @@ def join_classifier(
     frames = str(workspace.frames("train"))
     train_list = workspace.train_list(fold, oversampled=member.clips == "oversampled")
     recipe.train_dataloader = _loader(
-        recipe, _clips(train_list, frames, recipe.train_pipeline), recipe.train_batch, shuffle=True
+        recipe, _clips(train_list, frames, _keyed(recipe.train_pipeline)), recipe.train_batch, shuffle=True
     )
     recipe.val_dataloader = _loader(
         recipe, _clips(workspace.val_list(fold), frames, _keyed(recipe.test_pipeline), test=True), recipe.test_batch
@@ -137,7 +137,7 @@ def _only_test(recipe: Config, loader: dict[str, Any], evaluator: dict[str, Any]
 
 
 def _keyed(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The pipeline with each clip's directory kept beside its scores: results are joined by name, never by order."""
+    """The pipeline with each clip's directory kept: results are joined by name, never by order, and errors name it."""
     return [
         {**step, "meta_keys": ("directory", "img_shape")} if step["type"] == "PackActionInputs" else step
         for step in pipeline
@@ -167,11 +167,11 @@ def _coco(file: Path, frames: str, detector: Detector, pipeline: Any, *, test: b
 
 
 def _loader(recipe: Config, dataset: dict[str, Any], batch: int, *, shuffle: bool = False) -> dict[str, Any]:
+    order = {"type": "GlobalOrder", "batch": batch} if shuffle else {"type": "DefaultSampler", "shuffle": False}
     return {
         "batch_size": batch,
         "num_workers": recipe.loader_workers,
-        "persistent_workers": False,  # training reseeds them each epoch (EpochSeedHook)
-        "worker_init_fn": {"type": "seed_worker"},
-        "sampler": {"type": "DefaultSampler", "shuffle": shuffle},
+        "persistent_workers": recipe.loader_workers > 0,
+        "sampler": order,
         "dataset": dataset,
     }

@@ -24,12 +24,10 @@ class Run(Runner):  # type: ignore[misc]
         return logger
 
     def wrap_model(self, model_wrapper_cfg: Any, model: Any) -> Any:
-        """mmengine's wrapping for the device, with weights in channels-last order when the run trains.
-
-        Convolutions then run channels-last throughout; MobileNetV2 trains 1.3 to 1.4 times as fast on CPUs.
-        """
+        """mmengine's wrapping for the device; a model that is trained is first made ready for it."""
         if self.cfg.get("train_dataloader") is not None:
-            model = model.to(memory_format=torch.channels_last)
+            device = str(self.cfg.get("training_device", "cpu"))
+            model = make_fast(model, device, compiled=bool(self.cfg.get("compile_backbone", False)))
         with warnings.catch_warnings():
             # mmengine passes broadcast_buffers on, whose name torch is going to change.
             warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
@@ -41,6 +39,7 @@ class Run(Runner):  # type: ignore[misc]
     ) -> "Run":
         """Build a run of a joined recipe that logs under ``directory``."""
         recipe.work_dir = str(directory)
+        recipe.training_device = device
         recipe.randomness = {"seed": seed}
         recipe.launcher = "pytorch" if "LOCAL_RANK" in os.environ else "none"
         recipe.load_from, recipe.resume = None, False
@@ -68,3 +67,24 @@ class Run(Runner):  # type: ignore[misc]
                 "find_unused_parameters": False,
             }
         return cls.from_cfg(recipe)  # type: ignore[no-any-return]
+
+
+def make_fast(model: Any, device: str, *, compiled: bool = False) -> Any:
+    """The model with faster parts in the place of its own: the same weights, names and results, but for rounding.
+
+    Channels last throughout, temporal shifts in one pass and, on CPUs, batch norm fused with its activation and dropout
+    and batch norm shared by all processes.
+    """
+    from actionpipe.models.shift import use_one_pass
+
+    model = model.to(memory_format=torch.channels_last)
+    use_one_pass(model)
+    if device == "cpu":
+        from actionpipe.models.fused_norm import fuse_norms
+        from actionpipe.models.shared_dropout import share_dropout
+
+        fuse_norms(model)
+        share_dropout(model)
+    elif compiled:
+        model.backbone.compile()
+    return model

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,10 @@ def read_torch_file(file: Any, map_location: Any = "cpu") -> Any:
     """``torch.load`` that builds tensors, numbers, strings, lists, dicts and NumPy arrays, and nothing else.
 
     Raises:
-        UserError: the file holds other Python objects (all of their names are given), or is no checkpoint at all.
+        UserError: the file holds other Python objects (all of their names are given), is damaged, or is no checkpoint.
     """
+    if isinstance(file, (str, Path)):
+        _refuse_damaged(Path(file))
     try:
         with torch.serialization.safe_globals(_allowed_globals()):
             return torch.load(file, map_location=map_location, weights_only=True)
@@ -55,6 +58,26 @@ def read_torch_file(file: Any, map_location: Any = "cpu") -> Any:
         raise
     except Exception as error:  # torch's unpickler fails in any way on bytes that are no checkpoint
         raise UserError(f"{file} cannot be read as a checkpoint: {_reason(file, error)}") from None
+
+
+def _refuse_damaged(path: Path) -> None:
+    """Look at the checksums of a checkpoint: torch writes them, but does not read them.
+
+    Raises:
+        UserError: a part of the file is not as it was written.
+    """
+    if not zipfile.is_zipfile(path):
+        return  # cut short, or something else: reading it says what
+    try:
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+    except Exception as error:  # zipfile fails in many ways on a damaged directory
+        damaged = str(error)
+    if damaged is not None:
+        raise UserError(
+            f"{path} is damaged: {damaged} is not as it was written. Look at the disk and copy it again; or remove "
+            "the file, and the command that made it makes it anew"
+        )
 
 
 def _reason(file: Any, error: Exception) -> str:

@@ -1,59 +1,15 @@
-"""The hook that keeps best and last: choice, ties, a disk that is full. Killing is tested with the train stage."""
+"""The hook that keeps best and last: choice, ties, when it saves and stops, and disks that are full or lie."""
 
 import contextlib
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
+from counting_runner import META, Runner, hook_of, weight
 
 from actionpipe.command import guarded
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import atomic
-
-META = {"classes": ["a", "b"], "fold": 0}
-
-
-def hook_of(directory, resume=True):
-    from actionpipe.models.checkpoints import BestAndLastHook
-
-    return BestAndLastHook(str(directory), "macro_f1", META, resume)
-
-
-class Runner:
-    """As much of a runner as the hook looks at: a model of one number that is the epoch it was saved in."""
-
-    def __init__(self, epochs=10, val_interval=1, val_begin=1, validates=True):
-        self.model = torch.nn.Linear(1, 1, bias=False)
-        self.optim_wrapper = torch.optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
-        self.param_schedulers = [torch.optim.lr_scheduler.StepLR(self.optim_wrapper, 1)]
-        self.train_loop = SimpleNamespace(
-            _epoch=0, _iter=0, val_interval=val_interval, val_begin=val_begin, max_epochs=epochs
-        )
-        self.val_loop = object() if validates else None
-
-    @property
-    def epoch(self):
-        return self.train_loop._epoch
-
-    @property
-    def iter(self):
-        return self.train_loop._iter
-
-    def train(self, hook, metrics):
-        """Run the epochs that the metrics are of, in mmengine's order of calls."""
-        hook.before_train(self)
-        for value in metrics:
-            self.model.weight.data.fill_(self.epoch + 1)
-            self.train_loop._iter += 5
-            hook.after_train_epoch(self)
-            self.train_loop._epoch += 1
-            if value is not None:
-                hook.after_val_epoch(self, {"macro_f1": value})
-
-
-def weight(path):
-    return float(torch.load(path, weights_only=True)["state_dict"]["weight"])
 
 
 @pytest.mark.parametrize(
@@ -81,26 +37,6 @@ def test_epochs_between_validations_are_saved_to_go_on_from(openmmlab, tmp_path)
     Runner(val_interval=2).train(hook, [None, 0.5, None])
     assert weight(tmp_path / "best.pth") == 2
     assert weight(tmp_path / "last.pth") == 3
-
-
-def test_going_on_restores_everything(openmmlab, tmp_path):
-    first = Runner()
-    first.train(hook_of(tmp_path), [0.5, 0.2])
-    second, hook = Runner(), hook_of(tmp_path)
-    second.train(hook, [])
-    assert (second.epoch, second.iter) == (2, 10)
-    assert (hook.best, hook.best_epoch) == (0.5, 1)
-    assert torch.equal(second.model.weight, first.model.weight)
-    assert second.param_schedulers[0].state_dict() == first.param_schedulers[0].state_dict()
-    second.train(hook, [0.4])
-    assert weight(tmp_path / "best.pth") == 1, "0.4 is not better than what the first run found"
-
-
-def test_not_going_on_starts_anew(openmmlab, tmp_path):
-    Runner().train(hook_of(tmp_path), [0.5, 0.2])
-    runner = Runner()
-    runner.train(hook_of(tmp_path, resume=False), [])
-    assert runner.epoch == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full to stand for a full disk")
@@ -140,9 +76,62 @@ def test_what_mmengine_hands_over_is_saved_as_plain_data(openmmlab, tmp_path):
         assert torch.load(tmp_path / name, weights_only=True)["meta"]["classes"] == ["a", "b"]
 
 
-def test_a_cut_checkpoint_is_not_gone_on_from_silently(openmmlab, tmp_path):
-    Runner().train(hook_of(tmp_path), [0.1])
-    path = tmp_path / "last.pth"
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(UserError, match=r"last\.pth cannot be read as a checkpoint"):
-        Runner().train(hook_of(tmp_path), [0.1])
+def test_a_file_that_does_not_read_back_as_written_leaves_the_one_before(openmmlab, tmp_path, monkeypatch):
+    hook, runner = hook_of(tmp_path), Runner()
+    runner.train(hook, [0.1])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda path, data: write(path, bytes(data[:-1]) + b"?"))
+    for metric, name in ((0.9, "best"), (0.0, "last")):
+        with pytest.raises(
+            UserError, match=rf"{name}\.pth did not read back as it was written.*The one before is kept"
+        ):
+            hook.after_val_epoch(runner, {"macro_f1": metric})
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_within_an_epoch_it_saves_when_so_many_minutes_have_passed(openmmlab, tmp_path, monkeypatch):
+    from actionpipe.models import checkpoints
+
+    now = [1000.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    hook, runner = hook_of(tmp_path, minutes=2.0), Runner(samples=20, batch=4)
+    hook.before_train(runner)
+    saved = []
+    for step, seconds in enumerate((50, 50, 50, 50, 100), start=1):
+        now[0] += seconds
+        runner.train_loop.step = step
+        hook.after_train_iter(runner, step - 1)
+        if (tmp_path / "last.pth").exists():
+            saved.append(torch.load(tmp_path / "last.pth", weights_only=True)["step"])
+    assert saved == [3, 3, 3], "the fifth step is the epoch's last, which is saved with the epoch"
+    assert not (tmp_path / "best.pth").exists()
+
+
+@pytest.mark.parametrize(("every", "kept"), [(0, []), (1, [1, 2, 3, 4]), (2, [2, 4]), (3, [3])])
+def test_epochs_are_kept_as_often_as_asked(openmmlab, tmp_path, every, kept):
+    Runner(val_interval=2).train(hook_of(tmp_path, keep_every=every), [None, 0.5, None, 0.4])
+    found = {path.name: weight(path) for path in tmp_path.glob("epoch_*.pth")}
+    assert found == {f"epoch_{epoch}.pth": epoch for epoch in kept}
+    for epoch in kept:
+        content = torch.load(tmp_path / f"epoch_{epoch}.pth", weights_only=True)
+        assert content["meta"] == {**META, "epoch": epoch}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "patience", "epochs", "stopped"),
+    [
+        ([0.5, 0.4, 0.3, 0.9], 2, 3, True),
+        ([0.5, 0.4, 0.6, 0.5, 0.6, 0.9], 2, 5, True),
+        ([0.5, 0.4, 0.3, 0.9], 3, 4, False),
+        ([0.5, 0.5], 1, 2, True),
+        ([0.5, 0.4, 0.3, 0.2], None, 4, False),
+    ],
+)
+def test_it_stops_when_the_metric_has_not_risen_for_so_long(
+    openmmlab, tmp_path, capsys, metrics, patience, epochs, stopped
+):
+    runner = Runner()
+    runner.train(hook_of(tmp_path, patience=patience), metrics)
+    assert (runner.epoch, runner.train_loop.stop_training) == (epochs, stopped)
+    assert ("stopping: macro_f1 has not risen since epoch" in capsys.readouterr().out) == stopped

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import CHECKOUT, Tiny, kill_when, stage
+from conftest import CHECKOUT, Tiny, stage
 
 from actionpipe.errors import UserError
 from actionpipe.stages import train as train_stage
 from actionpipe.stages.train import parse_folds, parse_overrides, train
+from actionpipe.training import inputs
+from actionpipe.training.options import Options
+from actionpipe.training.prepare import MICRO_BATCH, Job
 
 
 @pytest.fixture
@@ -108,7 +111,7 @@ def test_results_of_other_inputs_are_set_aside_and_kept(tiny, launched, capsys, 
 
 
 def test_two_changes_in_one_second_lose_nothing(tiny, launched, monkeypatch):
-    monkeypatch.setattr(train_stage.time, "strftime", lambda _: "20260101_000000")
+    monkeypatch.setattr(inputs.time, "strftime", lambda _: "20260101_000000")
     for seed in range(3):
         train(0, tiny.root, only=["clips"], seed=seed)
     assert len(list((tiny.workspace.results / "clips").glob("fold0_before_*"))) == 2
@@ -127,6 +130,55 @@ def test_an_interrupted_run_is_gone_on_with_or_set_aside(tiny, launched):
     assert not (directory / "last.pth").exists()
     (aside,) = directory.parent.glob("fold0_before_*")
     assert (aside / "last.pth").read_bytes() == b"half"
+
+
+class Fake:
+    """Processes that end with the given statuses, one a start; ``leave`` is what a process does before it ends."""
+
+    at_once, device = 1, "cpu"
+
+    def __init__(self, *statuses, leave=bool):
+        self.statuses, self.leave, self.starts = statuses, leave, 0
+
+    def run(self, module, job):
+        assert module == "actionpipe.training.job"
+        assert Job.from_json(job).member == "clips"
+        self.starts += 1
+        self.leave(self.starts)
+        return self.statuses[self.starts - 1]
+
+
+@pytest.fixture
+def job(tiny):
+    (tiny.workspace.run_dir("clips", 0)).mkdir(parents=True)
+    return Job(str(tiny.root), str(tiny.root / "competition.yaml"), "clips", 0, "cpu", {}, True)
+
+
+def test_what_ran_out_of_memory_is_started_again_with_less_at_once(tiny, job):
+    record = tiny.workspace.run_dir("clips", 0) / MICRO_BATCH
+    fake = Fake(75, 1, 0, leave=lambda starts: starts < 3 and record.write_text(f'{{"micro_batch": {8 >> starts}}}'))
+    train_stage._launch(job, fake)
+    assert fake.starts == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "message"), [(1, r"status 1 \(see above\)"), (-9, "lack of memory: add --micro-batch")]
+)
+def test_another_failure_is_reported_and_not_repeated(job, status, message):
+    fake = Fake(status, 0)
+    with pytest.raises(UserError, match=message):
+        train_stage._launch(job, fake)
+    assert fake.starts == 1
+
+
+def test_options_that_change_what_is_learnt_are_inputs_and_others_are_not(tiny, launched):
+    train(0, tiny.root, only=["clips"])
+    train(0, tiny.root, only=["clips"], options=Options(save_minutes=1, cache_gb=0, keep_every=2, micro_batch=1))
+    assert len(launched) == 1, "where and when it is saved changes nothing"
+    train(0, tiny.root, only=["clips"], options=Options(mixup=0.2))
+    assert launched[1].options.mixup == 0.2
+    with pytest.raises(UserError, match="--compile is for GPUs"):
+        train(0, tiny.root, options=Options(compile=True))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
@@ -178,31 +230,6 @@ def test_folds_are_all_or_numbers():
 FLAGS = ["--only", "clips"]
 
 
-def tensors(path):
-    content = torch.load(path, weights_only=True)
-    del content["meta"]["recipe"]  # the path of this test's own
-    return flat(content)
-
-
-def flat(value, name=""):
-    """Every tensor and number of a checkpoint by its path."""
-    if isinstance(value, dict):
-        return {key: leaf for part in value for key, leaf in flat(value[part], f"{name}.{part}").items()}
-    if isinstance(value, (list, tuple)):
-        return {key: leaf for index, part in enumerate(value) for key, leaf in flat(part, f"{name}.{index}").items()}
-    return {name: value}
-
-
-def same(first, second):
-    first, second = tensors(first), tensors(second)
-    assert list(first) == list(second)
-    for name, value in first.items():
-        if torch.is_tensor(value):
-            assert torch.equal(value, second[name]), name
-        else:
-            assert value == second[name], name
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """A member trained to its end: three epochs."""
@@ -234,23 +261,6 @@ def test_a_run_writes_its_artefacts_and_a_line_an_epoch(undisturbed):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_weights(undisturbed, tiny):
-    last = tiny.workspace.run_dir("clips", 0) / "last.pth"
-    kill_when(last.exists, "train", 0, "--data", tiny.root, *FLAGS)
-    assert not last.with_name("done.json").exists()
-    done = torch.load(last, weights_only=True)["epoch"]
-    assert done < 3
-    result = stage("train", 0, "--data", tiny.root, *FLAGS)
-    assert result.returncode == 0, result.stderr
-    assert f"{done} epochs done" in result.stdout
-    whole = undisturbed[0].workspace.run_dir("clips", 0)
-    for name in ("last.pth", "best.pth"):
-        same(whole / name, last.with_name(name))
-    first, second = (json.loads((folder / "done.json").read_text()) for folder in (whole, last.parent))
-    assert (first["metric"], first["value"], first["epoch"]) == (second["metric"], second["value"], second["epoch"])
-
-
-@pytest.mark.slow
 def test_two_processes_write_one_set_of_files(tiny):
     options = ["--cfg-options", "train_cfg.max_epochs=1", "--cfg-options", "loader_workers=0"]
     result = stage("train", 2, "--device", "cpu", "--data", tiny.root, *FLAGS, *options)
@@ -261,7 +271,7 @@ def test_two_processes_write_one_set_of_files(tiny):
     assert sorted(path.name for path in directory.glob("*.pth")) == ["best.pth", "last.pth"]
     assert len([line for line in result.stdout.splitlines() if "epoch 1/1" in line]) == 1
     last = torch.load(directory / "last.pth", weights_only=True)
-    assert last["iteration"] == 2  # 6 clips, 2 a batch, over 2 processes
+    assert last["batch"] == 4  # 2 a process
     assert not any(name.startswith("module.") for name in last["state_dict"])
 
 

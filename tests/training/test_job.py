@@ -2,13 +2,19 @@
 
 import json
 import os
+import signal
+from dataclasses import replace
 
 import pytest
 import torch
 
 from actionpipe.competition import load
 from actionpipe.errors import UserError
-from actionpipe.training.job import Job, find_model, starting_weights, train
+from actionpipe.training import execution
+from actionpipe.training.dry_run import show
+from actionpipe.training.job import TOO_LARGE, train
+from actionpipe.training.options import Options
+from actionpipe.training.prepare import MICRO_BATCH, Job, find_model, starting_weights
 from actionpipe.training.weights import read_state
 
 
@@ -77,5 +83,71 @@ def test_members_and_the_detector_are_found_by_name(tiny):
 
 def test_a_job_survives_the_way_to_its_processes(tiny):
     job = job_of(tiny, "clips", **{"a.b": [1, "x"]})
-    assert Job(**json.loads(job.to_json())) == job
+    job = replace(job, options=Options(ema=0.99, micro_batch=2))
+    assert Job.from_json(job.to_json()) == job
     assert "LOCAL_RANK" not in os.environ
+
+
+@pytest.mark.slow
+def test_out_of_memory_halves_the_micro_batch_for_the_next_start(openmmlab, tiny, monkeypatch, capfd):
+    from actionpipe.models.loop import StepLoop
+
+    original = StepLoop._gradients
+
+    def limited(loop, batch, size, share):
+        if share > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(loop, batch, size, share)
+
+    monkeypatch.setattr(StepLoop, "_gradients", limited)
+    job = job_of(tiny, "clips", train_batch=3)
+    for left in (2, 1):
+        with pytest.raises(SystemExit) as stopped:
+            train(job)
+        assert stopped.value.code == TOO_LARGE
+        record = tiny.workspace.run_dir("clips", 0) / MICRO_BATCH
+        assert json.loads(record.read_text()) == {"micro_batch": left}
+    assert "out of memory with 2 samples at once; starting again with 1 at once" in capfd.readouterr().out
+    train(job)
+    assert tiny.workspace.best_checkpoint("clips", 0).exists()
+    monkeypatch.setattr(StepLoop, "_gradients", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(UserError, match="not even one sample at a time fits"):
+        train(replace(job, resume=False))
+
+
+@pytest.mark.slow
+def test_a_loader_that_dies_ends_with_one_message_and_a_usable_checkpoint(openmmlab, tiny, monkeypatch):
+    from actionpipe.models.frame_clips import FrameClips
+
+    original, epochs = FrameClips.__getitem__, []
+
+    def deadly(dataset, item):
+        if not dataset.test_mode and len(epochs) >= 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(dataset, item)
+
+    from actionpipe.models.checkpoints import BestAndLastHook
+
+    save = BestAndLastHook._save_last
+    monkeypatch.setattr(BestAndLastHook, "_save_last", lambda *given: (save(*given), epochs.append(1)))
+    monkeypatch.setattr(FrameClips, "__getitem__", deadly)
+    # Not kept from epoch to epoch, so that those of the second one know that the first is over.
+    monkeypatch.setattr(
+        execution, "set_loaders", lambda recipe, *_: recipe.train_dataloader.update(persistent_workers=False)
+    )
+    with pytest.raises(UserError, match=r"a process that loads samples died .*the same command goes on"):
+        train(job_of(tiny, "clips", **{"train_cfg.max_epochs": 2, "loader_workers": 1}))
+    assert torch.load(tiny.workspace.run_dir("clips", 0) / "last.pth", weights_only=True)["epoch"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("member", ["clips", "boxes"])
+def test_a_dry_run_shows_size_cost_and_time_and_writes_nothing(openmmlab, tiny, capfd, member):
+    show(job_of(tiny, member))
+    said = capfd.readouterr().out
+    assert "train_batch = " in said
+    found = dict(line.split(maxsplit=1) for line in said[said.index("\n# ") :].splitlines() if line and line[0] != "#")
+    assert {"parameters", "forward", "memory", "step", "epoch", "run"} <= set(found)
+    assert float(found["parameters"].split()[0]) > 0.1
+    assert float(found["forward"].split()[1]) > 0
+    assert not tiny.workspace.results.exists()

@@ -1,0 +1,149 @@
+"""Whether ours learns what mmaction2's own loop learns: loss and validation metric, epoch by epoch, over seeds.
+
+Trains one member of one fold of a DATA folder (after extract.py and preprocess.py) with both sides, each run in a
+process of its own, and prints both sides' curves with their spread over the seeds:
+
+    python benchmarks/learning.py --data data --member tsm_plain --epochs 15 --seeds 0,1,2 --csv data/learning.csv
+
+The peer is mmengine's Runner over mmaction2's own dataset, loop, sampler and wrapper, in fp32, from the same weights.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
+
+from actionpipe import command, files
+from actionpipe import competition as competitions
+from actionpipe.processes import Processes
+from actionpipe.training.options import Options
+from actionpipe.training.prepare import Job
+from benchmarks.extraction import machine
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def _command(
+    *,
+    data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
+    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
+    member: Annotated[str, typer.Option(help="Which classifier.")] = "tsm_plain",
+    fold: Annotated[int, typer.Option(min=0, help="Which fold.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each run.")] = 15,
+    seeds: Annotated[str, typer.Option(help="Seeds, the same for both sides.")] = "0,1,2",
+    precision: Annotated[str, typer.Option(help="Of ours: auto, fp32, bf16 or fp16.")] = "auto",
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="File to write all curves to.")] = None,
+) -> None:
+    """Compare the curves of training with those of mmaction2's own loop."""
+    path = competitions.find(data, competition)
+    rows: list[dict[str, Any]] = []
+    for seed in map(int, seeds.split(",")):
+        for side in ("peer", "ours"):
+            overrides = {"train_cfg.max_epochs": epochs, "train_cfg.val_interval": 1}
+            job = Job(str(data), str(path), member, fold, "cpu", overrides, False, seed, Options(precision=precision))
+            curves = _run(side, job)
+            last = curves[-1]
+            print(f"seed {seed} {side}: loss {last['loss']:.3f}, metric {last['metric']:.3f}", flush=True)
+            rows += [{"side": side, "seed": seed, **point} for point in curves]
+    table = pd.DataFrame(rows)
+    if csv_file is not None:
+        files.write_table(csv_file, table)
+    _show(table)
+
+
+def _run(side: str, job: Job) -> list[dict[str, float]]:
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "curves.json"
+        environment = Processes("cpu", 1).environment() if side == "ours" else dict(os.environ, CUDA_VISIBLE_DEVICES="")
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.learning", "--child", side, str(result), job.to_json()],
+            cwd=CHECKOUT,
+            env=environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        curves: list[dict[str, float]] = json.loads(result.read_text(encoding="utf-8"))
+        return curves
+
+
+def _child(side: str, result: str, text: str) -> None:
+    """One run; writes loss and metric by epoch."""
+    from mmengine.hooks import Hook
+    from mmengine.runner import Runner
+
+    from actionpipe import models, openmmlab
+    from actionpipe.models.checkpoints import InitialWeightsHook
+    from actionpipe.training.prepare import find_model, prepared, starting_weights
+    from actionpipe.training.run import Run
+    from actionpipe.workspace import Workspace
+    from benchmarks.training_side import peer_recipe
+
+    openmmlab.activate()
+    models.register()
+    job = Job.from_json(text)
+    points: list[dict[str, float]] = []
+
+    class Curve(Hook):  # type: ignore[misc]
+        """Mean loss of the steps of an epoch, and the metric behind it."""
+
+        def before_train_epoch(self, runner: Any) -> None:  # noqa: ARG002
+            self.losses: list[float] = []
+
+        def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:  # noqa: ARG002
+            self.losses.append(float(outputs["loss"].detach()))
+
+        def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+            key = next(name for name in metrics or {} if name != "accuracy")
+            loss = sum(self.losses) / len(self.losses)
+            points.append({"epoch": runner.epoch, "loss": loss, "metric": float((metrics or {})[key])})
+
+    with tempfile.TemporaryDirectory() as folder:
+        if side == "ours":
+            recipe, _ = prepared(replace(job, resume=False))
+            printing = {"EpochLineHook", "BestAndLastHook"}
+            recipe.custom_hooks = [hook for hook in recipe.custom_hooks if hook["type"] not in printing]
+            run: Any = Run.from_recipe(recipe, Path(folder), seed=job.seed)
+        else:
+            recipe = peer_recipe(job, Path(folder))
+            recipe.randomness = {"seed": job.seed}
+            recipe.default_hooks.checkpoint = None  # nothing to keep
+            run = Runner.from_cfg(recipe)
+            competition = competitions.load(Path(job.competition))
+            weights = starting_weights(recipe, find_model(competition, job.member), Workspace(Path(job.data)))
+            if weights is not None:
+                run.register_hook(InitialWeightsHook(str(weights)))
+        run.register_hook(Curve())
+        run.train()
+    Path(result).write_text(json.dumps(points))
+
+
+def _show(table: pd.DataFrame) -> None:
+    shown = Table(title=machine())
+    for column in ("epoch", "peer loss", "ours loss", "peer metric", "ours metric"):
+        shown.add_column(column, justify="right")
+    for epoch, rows in table.groupby("epoch"):
+        cells = []
+        for name in ("loss", "metric"):
+            for side in ("peer", "ours"):
+                found = rows.loc[rows["side"] == side, name]
+                cells.append(f"{found.mean():.3f} ({found.min():.3f} to {found.max():.3f})")
+        shown.add_row(str(epoch), *cells)
+    Console(width=130).print(shown)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        _child(*sys.argv[2:5])
+    else:
+        command.run(_command)
