@@ -11,7 +11,7 @@ from actionpipe import main as script
 from actionpipe.errors import ExitCode
 
 VERBS = ["run", "extract", "preprocess", "train", "inference", "postprocess", "sample", "adopt"]
-GROUPS = {"check": ["parity"]}
+GROUPS = {"check": ["parity", "augment"]}
 
 
 def call(monkeypatch, *arguments):
@@ -47,7 +47,8 @@ def test_every_group_lists_its_verbs_and_their_flags(monkeypatch, capsys, group)
 
 def test_every_stage_is_a_verb_or_a_group_of_verbs():
     stages = {path.stem for path in (CHECKOUT / "actionpipe" / "stages").glob("*.py")} - {"__init__", "chain"}
-    assert {*VERBS, *GROUPS} == stages | {"run"}
+    grouped = {f"{group}_{verb}" for group, verbs in GROUPS.items() for verb in verbs}  # check_augment
+    assert {*VERBS, *GROUPS} == (stages - grouped) | {"run"}
     assert set(script.VERBS) == set(VERBS)
     assert {group: list(verbs) for group, (_, verbs) in script.GROUPS.items()} == GROUPS
 
