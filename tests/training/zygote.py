@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -24,7 +25,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 
 def start(job: Job, log: Path, processes: int = 1) -> list[BaseProcess]:
     """Start the processes of a job; what they print goes to ``log``."""
-    CONTEXT.set_forkserver_preload([__name__])
+    _start_server()
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -43,6 +44,19 @@ def start(job: Job, log: Path, processes: int = 1) -> list[BaseProcess]:
         process.start()
         started.append(process)
     return started
+
+
+def _start_server() -> None:
+    """Start the forkserver, once, with this module imported; it looks for modules in PYTHONPATH alone."""
+    CONTEXT.set_forkserver_preload([__name__])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def finish(started: list[BaseProcess]) -> list[int | None]:
