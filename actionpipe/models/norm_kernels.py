@@ -8,9 +8,12 @@ six, and they keep one map fewer. Maps are rows of channels, (M, C) in C order, 
 from typing import Any
 
 import numpy as np
-from numba import njit, prange, types
+from numba import config, njit, prange, types
 from numba.extending import overload
 from numpy.typing import NDArray
+
+# torch computes by OpenMP too. TBB, which OpenVINO brings along, cannot be forked past, as loaders are.
+config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]
 
 PARTS = 64
 """Into which rows are cut; threads take one after the other."""

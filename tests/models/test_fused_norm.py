@@ -265,3 +265,15 @@ def test_norms_outside_of_blocks_are_replaced_and_share_their_weights(fused):
     assert type(model[3][0]) is nn.BatchNorm2d, "without weights there is nothing to learn"
     fused.fuse_norms(model)
     assert type(model[0]) is fused.FusedNorm
+
+
+def test_kernels_run_on_threads_that_loaders_can_be_forked_past(openmmlab):
+    """OpenVINO brings TBB, which Numba would prefer, and which complains at every fork."""
+    import numba
+    import numpy as np
+    import openvino  # noqa: F401  (loads TBB)
+
+    from actionpipe.models import norm_kernels as kernels
+
+    kernels.moments(np.zeros((3, 2), np.float32))
+    assert numba.threading_layer() != "tbb"
