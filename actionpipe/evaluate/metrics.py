@@ -1,15 +1,11 @@
 """The metrics a competition can be judged by, as scikit-learn computes them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actionpipe.errors import UserError
-
-Labels = NDArray[Any]
-"""(N,) class names, or (N,) integer class indices."""
+from actionpipe.evaluate.indices import Labels, class_indices
 
 
 def _f1(average: str) -> Callable[[Labels, Labels], float]:
@@ -65,7 +61,7 @@ def measure(
     """
     if name not in METRICS:
         raise UserError(f"unknown metric '{name}'; metric: takes one of {', '.join(METRICS)}")
-    truth_index, predicted_index = (_indices(labels, classes) for labels in (truth, predicted))
+    truth_index, predicted_index = (class_indices(labels, classes) for labels in (truth, predicted))
     if len(truth_index) != len(predicted_index):
         raise UserError(
             f"{len(truth_index)} true labels but {len(predicted_index)} predictions; give one of each a clip"
@@ -73,20 +69,3 @@ def measure(
     if not len(truth_index):
         raise UserError(f"no clip to measure {name} on; check that splits.csv and the score tables name the same clips")
     return METRICS[name](truth_index, predicted_index)
-
-
-def _indices(labels: Labels | Sequence[str] | Sequence[int], classes: Sequence[str]) -> NDArray[np.int64]:
-    """(N,) class names or indices -> int64 (N,) indices into ``classes``."""
-    array = np.asarray(labels)
-    if array.size == 0:
-        return np.zeros(0, np.int64)
-    if np.issubdtype(array.dtype, np.integer):
-        unknown = [str(index) for index in np.unique(array) if not 0 <= index < len(classes)]
-        indices = array.astype(np.int64)
-    else:
-        index_of_class = {label: index for index, label in enumerate(classes)}
-        unknown = sorted({str(label) for label in array} - set(index_of_class))
-        indices = np.array([index_of_class.get(str(label), 0) for label in array], np.int64)
-    if unknown:
-        raise UserError(f"labels {', '.join(unknown)} are not among the classes {', '.join(classes)}")
-    return indices
