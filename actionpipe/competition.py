@@ -4,23 +4,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from actionpipe.errors import UserError
+from actionpipe.rule import Data, Detect, Distrust, Prefer, Rule
 
 COMPETITIONS = Path(__file__).parents[1] / "configs" / "competitions"
 DEFAULT = COMPETITIONS / "aiconnect21.yaml"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 """A name that becomes a folder or file name."""
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Table(_Data):
+class Table(Data):
     """Column names of ``train.csv`` and ``sample_submission.csv``."""
 
     video: str = "video_filename"
@@ -29,12 +25,12 @@ class Table(_Data):
     """Clips with the same value never stand in two folds."""
 
 
-class Folds(_Data):
+class Folds(Data):
     """How the training clips are cut into folds."""
 
     number: int = Field(default=5, ge=2)
     seed: int = 42
-    train: list[int] | Literal["all"] = [0]
+    train: list[int] | Literal["all"] = Field(default_factory=lambda: [0])
     """The folds that ``train.sh`` trains when it is not told."""
 
     @property
@@ -50,29 +46,32 @@ class Folds(_Data):
         return self
 
 
-class Oversampling(_Data):
+class Oversampling(Data):
     """Classes whose clips stand ``times`` times in the oversampled list."""
 
-    classes: list[str] = []
+    classes: list[str] = Field(default_factory=list)
     times: int = Field(default=3, ge=1)
 
 
-class Member(_Data):
+class Member(Data):
     """One classifier of the ensemble."""
 
     name: Name
     recipe: str
     clips: Literal["plain", "oversampled"] = "plain"
     weight: float = Field(default=1.0, ge=0)
+    """Its share of the ensemble; one with 0 is trained and scored and only has a rung of the ladder."""
+    augment: bool = True
+    """Whether its training clips are cropped, flipped and distorted at random; False prepares them as for testing."""
     checkpoint: Path | None = None
     """Weights to score with when none were trained here; relative to DATA."""
     weights: Literal["scratch"] | Path | None = None
     """Starting weights (relative to DATA) in place of the recipe's own; ``scratch`` starts from random weights."""
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = Field(default_factory=dict)
     """Dotted keys of the recipe and their values, as ``--cfg-options`` takes them."""
 
 
-class Detector(_Data):
+class Detector(Data):
     """The object detector whose findings the rules may use."""
 
     name: Name = "detector"
@@ -86,44 +85,10 @@ class Detector(_Data):
     """Of the frames with boxes of a clip, only every so many-th is used: neighbours look alike."""
     checkpoint: Path | None = None
     weights: Literal["scratch"] | Path | None = None
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = Field(default_factory=dict)
 
 
-class Distrust(_Data):
-    """``label`` with a probability below ``below`` becomes the most probable other class."""
-
-    kind: Literal["distrust"]
-    label: str
-    below: Probability
-
-
-class Prefer(_Data):
-    """``over`` becomes ``label`` when ``label`` is among the runners-up: ranks 2 to ``ranks`` by probability."""
-
-    kind: Literal["prefer"]
-    label: str
-    over: str
-    ranks: int = Field(default=3, ge=2)
-
-
-class Detect(_Data):
-    """A label in ``when`` becomes ``label`` when the detector finds more than ``more_than`` boxes (or frames)."""
-
-    kind: Literal["detect"]
-    label: str
-    when: list[str] = Field(min_length=1)
-    detected: str
-    """The detector's class to count."""
-    score: Probability
-    """Only boxes with a score strictly above this count."""
-    more_than: int = Field(ge=0)
-    count: Literal["boxes", "frames"] = "boxes"
-
-
-Rule = Annotated[Distrust | Prefer | Detect, Field(discriminator="kind")]
-
-
-class Competition(_Data):
+class Competition(Data):
     """One competition. ``classes`` in this order are the columns of every score table."""
 
     name: Name
@@ -136,7 +101,10 @@ class Competition(_Data):
     detector: Detector | None = None
     fallback: str | None = None
     """The label of a test video that cannot be read; the most frequent training label when not named."""
-    rules: list[Rule] = []
+    thresholds: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
+    """A class's probability is divided by its threshold, 1 when not named, before classes are compared: below 1 the
+    class is chosen sooner. Rules see the probabilities after that, brought back to sum up to 1."""
+    rules: list[Rule] = Field(default_factory=list)
 
     @field_validator("classes")
     @classmethod
@@ -168,6 +136,7 @@ class Competition(_Data):
     def _check_labels(self, classes: list[str]) -> None:
         used = {("oversampling.classes", label) for label in self.oversampling.classes}
         used |= {("fallback", self.fallback)} if self.fallback is not None else set()
+        used |= {("thresholds", label) for label in self.thresholds}
         for number, rule in enumerate(self.rules):
             labels = [rule.label]
             labels += [rule.over] if isinstance(rule, Prefer) else []
@@ -244,7 +213,7 @@ def _lines(error: ValidationError) -> str:
     return "\n".join([f"{count} in the competition file", *(f"  - {line}" for line in lines)])
 
 
-_MODELS: dict[str, type[_Data]] = {
+_MODELS: dict[str, type[Data]] = {
     "table": Table,
     "folds": Folds,
     "oversampling": Oversampling,
@@ -256,7 +225,7 @@ _MODELS: dict[str, type[_Data]] = {
 }
 
 
-def _model_at(location: tuple[int | str, ...]) -> type[_Data]:
+def _model_at(location: tuple[int | str, ...]) -> type[Data]:
     """The model that owns the last key of an error's location."""
     for part in reversed(location[:-1]):
         if part in _MODELS:

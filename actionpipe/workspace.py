@@ -111,6 +111,21 @@ class Workspace:
         return self.results / "final.csv"
 
     @property
+    def fusion(self) -> Path:
+        """What ``tune`` has chosen: a competition file that postprocess takes weights, thresholds and rules from."""
+        return self.results / "fusion.yaml"
+
+    @property
+    def tuning(self) -> Path:
+        """What ``tune`` has found, for the report; and what it was made from."""
+        return self.results / "tuning.json"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows it all."""
+        return self.results / "report.html"
+
+    @property
     def provenance(self) -> Path:
         """Versions, seeds, digests and timings behind the submission."""
         return self.results / "provenance.json"

@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from actionpipe import competition as competitions
-from actionpipe.competition import Competition, Detect
+from actionpipe.competition import Competition
 from actionpipe.files import read_record, write_json, write_table
 from actionpipe.fusion.rules import apply_rules
 from actionpipe.fusion.scores import ensemble
 from actionpipe.predict.inputs import ClipInput
+from actionpipe.rule import Detect
 from actionpipe.training import recipe as recipes
 from actionpipe.video.frames import DecodedFrames, Frames
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from actionpipe.competition import Competition, Detect, Detector
+from actionpipe.competition import Competition, Detector
 from actionpipe.errors import UserError
 from actionpipe.fusion.coverage import Coverage, read_coverage
 from actionpipe.fusion.evidence import count_evidence, read_detections
 from actionpipe.fusion.ladder import active
 from actionpipe.fusion.probabilities import checked_splits, has_held_out, held_out_scores, test_scores
 from actionpipe.fusion.tables import raise_faults, read_text_table
+from actionpipe.rule import Detect
 from actionpipe.workspace import Scored, Workspace
 
 
@@ -22,11 +23,12 @@ class Inputs:
     """Scores and counts of one set of clips, all keyed by video name."""
 
     scores: dict[str, pd.DataFrame] = field(default_factory=dict)
-    """Member -> float64 (N, C) probabilities; empty when nothing was scored."""
+    """Member -> float64 (N, C) probabilities; empty when nothing was scored. Members without weight are here too where
+    they have scored all of it: the ladder shows them."""
     evidence: pd.DataFrame | None = None
     """Counts by video and rule position; None when no rule needs any."""
-    splits: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["label", "fold"]))
-    """Out of fold only: the true class name and the fold of each scored video."""
+    splits: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["label", "group", "fold"]))
+    """Out of fold only: the true class name, the group and the fold of each scored video."""
     unscored: list[str] = field(default_factory=list)
     """Videos that should have scores and have none."""
     read: list[Path] = field(default_factory=list)
@@ -94,7 +96,11 @@ def read_out_of_fold(workspace: Workspace, competition: Competition) -> Inputs:
         of_fold, paths = held_out_scores(workspace, competition, fold, splits)
         parts.append(of_fold)
         read += paths
-    scores = {member.name: pd.concat([of_fold[member.name] for of_fold in parts]) for member in active(competition)}
+    scores = {
+        member.name: pd.concat([of_fold[member.name] for of_fold in parts])
+        for member in competition.members
+        if all(member.name in of_fold for of_fold in parts)
+    }
     known = set().union(*(table.index for table in scores.values()))
     expected = splits[splits["fold"].isin(folds)]
     notes += _given_weights(workspace, competition, folds)

@@ -1,70 +1,192 @@
 """The ablation ladder: what every member, the ensemble and each rule are worth, in the competition's metric."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from actionpipe.competition import Competition, Member
+from actionpipe.errors import UserError
+from actionpipe.evaluate.bootstrap import Bootstrap
 from actionpipe.evaluate.metrics import measure
 from actionpipe.fusion.rules import apply_rules_stepwise, describe, ranked
-from actionpipe.fusion.scores import ensemble
+from actionpipe.fusion.scores import apply_thresholds, ensemble
 
 STEP_COLUMNS = ["step", "compared_to"]
-VALUE_COLUMNS = ["metric", "difference", "changed", "better", "worse", "videos"]
+COUNT_COLUMNS = ["changed", "better", "worse", "videos"]
+VALUE_COLUMNS = ["metric", "low", "high", "difference", "difference_low", "difference_high", *COUNT_COLUMNS]
+CHANGE_COLUMNS = ["video_filename", "fold", "label", "step", "before", "after"]
 
 
-def steps(competition: Competition) -> pd.DataFrame:
-    """The rungs without values: ``step`` in words and the step it is ``compared_to`` (empty for the members).
+@dataclass(frozen=True)
+class Rung:
+    """One step of the ladder and what it is compared to."""
 
-    The ensemble is compared to the best member alone, a rule to the rung before.
+    step: str
+    """In words."""
+    labels: NDArray[np.int64]
+    """(N,) class indices after it."""
+    before: int | None
+    """The rung that it is compared to; None of the first."""
+    compared_to: str
+
+
+def climb(
+    scores: Mapping[str, pd.DataFrame],
+    evidence: pd.DataFrame | None,
+    videos: list[str],
+    competition: Competition,
+    truth: NDArray[np.int64],
+) -> list[Rung]:
+    """The labels after every step: each member alone, the ensemble, the thresholds, each rule.
+
+    A member is compared to the one above it, so that a member without weight may stand first as a baseline; the
+    ensemble to its best member alone, everything after it to the rung before.
+
+    Args:
+        scores: member -> float64 (N, C) by video; each with a weight above 0, and others that are to have a rung.
+        evidence: counts by video and rule position (see ``rules.apply_rules``).
+        videos: (N,) the clips to label.
+        competition: classes (resolved), metric, weights, thresholds and rules.
+        truth: (N,) class indices.
+
+    Raises:
+        UserError: members do not agree on the videos, or a Detect rule has no counts.
     """
-    names = [f"{member.name} alone" for member in active(competition)] + ["ensemble"]
-    compared = ["" for _ in names[:-1]] + ["best member alone"]
-    for number, rule in enumerate(competition.rules, 1):
+    classes = competition.class_names
+    names = [member.name for member in competition.members if member.name in scores]
+    after = [ranked(scores[name].loc[videos, classes].to_numpy(np.float64))[:, 0] for name in names]
+    before: list[int | None] = [None, *range(len(names) - 1)]
+    counted = {member.name for member in active(competition)}
+    # max takes the first of equals.
+    best = max(
+        (row for row, name in enumerate(names) if name in counted),
+        key=lambda row: measure(competition.metric, truth, after[row], classes),
+    )
+    before.append(best)
+    averaged = average(scores, competition).loc[videos]
+    blended = apply_thresholds(averaged, competition.thresholds)
+    for probabilities in [averaged, blended] if competition.thresholds else [averaged]:
+        after.append(ranked(probabilities[classes].to_numpy(np.float64))[:, 0])
+    ruled = apply_rules_stepwise(blended, evidence, competition.rules, classes)
+    after += [_indices(ruled[number], competition) for number in ruled.columns[1:]]
+    before += range(len(before) - 1, len(after) - 1)
+    table = steps(competition, names)
+    rows = zip(table["step"], after, before, table["compared_to"], strict=True)
+    return [Rung(*row) for row in rows]
+
+
+def steps(competition: Competition, members: Sequence[str]) -> pd.DataFrame:
+    """The rungs in words: ``step``, and the step that it is ``compared_to`` (empty for the first).
+
+    Args:
+        competition: weights, thresholds and rules.
+        members: the names of those that have a rung.
+    """
+    names = [f"{name} alone" for name in members]
+    compared = ["", *names[:-1], "best member alone"]
+    names.append("ensemble")
+    words = [f"rule {number}: {describe(rule)}" for number, rule in enumerate(competition.rules, 1)]
+    if competition.thresholds:
+        divided = ", ".join(f"{label} {value:g}" for label, value in competition.thresholds.items())
+        words.insert(0, f"thresholds: {divided}")
+    for step in words:
         compared.append(names[-1])
-        names.append(f"rule {number}: {describe(rule)}")
+        names.append(step)
     return pd.DataFrame({"step": names, "compared_to": compared})
 
 
 def ladder(
-    scores: Mapping[str, pd.DataFrame], evidence: pd.DataFrame | None, truth: pd.Series, competition: Competition
+    scores: Mapping[str, pd.DataFrame],
+    evidence: pd.DataFrame | None,
+    truth: pd.Series,
+    competition: Competition,
+    groups: pd.Series | None = None,
 ) -> pd.DataFrame:
-    """The metric after every step, and what the step changed.
+    """The metric after every step, what the step changed, and the 95% bootstrap intervals of both.
 
     Args:
-        scores: member -> float64 (N, C) probabilities by video; each member of the competition with a weight above 0.
-        evidence: counts by video and rule position (see ``rules.apply_rules``).
+        scores: as ``climb`` takes them.
+        evidence: counts by video and rule position.
         truth: (M,) true class names by video; scored videos without truth are left out, truth without scores too.
-        competition: classes (resolved), metric, weights and rules.
+        competition: classes (resolved), metric, weights, thresholds and rules.
+        groups: (M,) by video; clips of one group are drawn together. Each is its own when None.
 
     Returns:
-        One row a rung, columns ``STEP_COLUMNS`` and ``VALUE_COLUMNS``: metric (0 to 1), difference to the step it is
-        compared to, clips changed by it, for better (wrong before, right now), for worse, and clips measured.
+        One row a rung, columns ``STEP_COLUMNS`` and ``VALUE_COLUMNS``: metric (0 to 1) with its interval, difference to
+        the step it is compared to with its interval, clips changed by it, for better (wrong before, right now), for
+        worse, and clips measured.
 
     Raises:
         UserError: members do not agree on the videos, a Detect rule has no counts, or no video has a truth.
     """
-    classes, members = competition.class_names, active(competition)
-    blended = blend(scores, competition)
-    videos = [video for video in blended.index if video in truth.index]
-    wanted = truth.loc[videos].to_numpy(dtype=object)
-    columns = [_most_probable(scores[member.name].loc[videos, classes]) for member in members]
-    after = apply_rules_stepwise(blended.loc[videos], evidence, competition.rules, classes)
-    columns += [after[step].to_numpy(dtype=object) for step in after.columns]
-    metrics = [measure(competition.metric, wanted, labels, classes) for labels in columns]
-    best = int(np.argmax(metrics[: len(members)]))
-    rows = []
-    for rung, (labels, metric) in enumerate(zip(columns, metrics, strict=True)):
-        before = None if rung < len(members) else best if rung == len(members) else rung - 1
-        if before is None:
-            rows.append([metric, np.nan, pd.NA, pd.NA, pd.NA, len(videos)])
+    classes = competition.class_names
+    videos, wanted = measured(scores, truth, competition)
+    rungs = climb(scores, evidence, videos, competition, wanted)
+    bootstrap = Bootstrap(np.array(videos, object) if groups is None else groups.loc[videos].to_numpy(object))
+    rows: list[list[Any]] = []
+    for rung in rungs:
+        metric = measure(competition.metric, wanted, rung.labels, classes)
+        low, high = bootstrap.interval(competition.metric, wanted, rung.labels, len(classes))
+        row = [rung.step, rung.compared_to, metric, low, high]
+        if rung.before is None:
+            rows.append([*row, np.nan, np.nan, np.nan, pd.NA, pd.NA, pd.NA, len(videos)])
             continue
-        was_right, is_right, changed = columns[before] == wanted, labels == wanted, labels != columns[before]
-        better, worse = int((~was_right & is_right).sum()), int((was_right & ~is_right).sum())
-        rows.append([metric, metric - metrics[before], int(changed.sum()), better, worse, len(videos)])
-    values = pd.DataFrame(rows, columns=VALUE_COLUMNS).astype(dict.fromkeys(VALUE_COLUMNS[2:], "Int64"))
-    return pd.concat([steps(competition), values], axis=1)
+        gain = bootstrap.gain(competition.metric, wanted, rungs[rung.before].labels, rung.labels, len(classes))
+        rows.append([*row, gain.value, gain.low, gain.high, gain.changed, gain.better, gain.worse, len(videos)])
+    table = pd.DataFrame(rows, columns=[*STEP_COLUMNS, *VALUE_COLUMNS])
+    return table.astype(dict.fromkeys(COUNT_COLUMNS, "Int64"))
+
+
+def changes(
+    scores: Mapping[str, pd.DataFrame], evidence: pd.DataFrame | None, splits: pd.DataFrame, competition: Competition
+) -> pd.DataFrame:
+    """Every clip whose label a step changed: one row a clip and step, columns ``CHANGE_COLUMNS``.
+
+    Args:
+        scores: as ``climb`` takes them.
+        evidence: counts by video and rule position.
+        splits: by video: label (class name) and fold.
+        competition: classes (resolved), metric, weights, thresholds and rules.
+    """
+    names = np.array(competition.class_names, dtype=object)
+    videos, wanted = measured(scores, splits["label"], competition)
+    rungs = climb(scores, evidence, videos, competition, wanted)
+    rows = []
+    for rung in rungs:
+        if rung.before is None:
+            continue
+        was = rungs[rung.before].labels
+        for clip in np.flatnonzero(was != rung.labels):
+            video = videos[clip]
+            of_clip = [video, splits.loc[video, "fold"], names[wanted[clip]], rung.step]
+            rows.append([*of_clip, names[was[clip]], names[rung.labels[clip]]])
+    return pd.DataFrame(rows, columns=CHANGE_COLUMNS)
+
+
+def measured(
+    scores: Mapping[str, pd.DataFrame], truth: pd.Series, competition: Competition
+) -> tuple[list[str], NDArray[np.int64]]:
+    """The scored videos whose truth is known, and their class indices.
+
+    Raises:
+        UserError: there is none.
+    """
+    videos = [video for video in average(scores, competition).index if video in truth.index]
+    if not videos:
+        raise UserError(
+            "no scored clip has a true label; check that the score tables and the labels name the same clips"
+        )
+    return videos, _indices(truth.loc[videos], competition)
+
+
+def _indices(labels: pd.Series, competition: Competition) -> NDArray[np.int64]:
+    """(N,) class names -> (N,) class indices."""
+    index_of_class = {label: index for index, label in enumerate(competition.class_names)}
+    return np.array([index_of_class[label] for label in labels], np.int64)
 
 
 def active(competition: Competition) -> list[Member]:
@@ -72,12 +194,12 @@ def active(competition: Competition) -> list[Member]:
     return [member for member in competition.members if member.weight > 0]
 
 
-def blend(scores: Mapping[str, pd.DataFrame], competition: Competition) -> pd.DataFrame:
+def average(scores: Mapping[str, pd.DataFrame], competition: Competition) -> pd.DataFrame:
     """The ensemble of the competition: ``scores.ensemble`` of its active members with its weights."""
     weights = {member.name: member.weight for member in active(competition)}
     return ensemble({name: scores[name] for name in weights}, weights)
 
 
-def _most_probable(probabilities: pd.DataFrame) -> np.ndarray:
-    """(N, C) probabilities by video -> (N,) class names."""
-    return np.array(probabilities.columns, dtype=object)[ranked(probabilities.to_numpy(np.float64))[:, 0]]
+def blend(scores: Mapping[str, pd.DataFrame], competition: Competition) -> pd.DataFrame:
+    """What labels are chosen by and rules look at: the ensemble after the competition's thresholds."""
+    return apply_thresholds(average(scores, competition), competition.thresholds)

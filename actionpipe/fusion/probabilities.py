@@ -10,6 +10,7 @@ from actionpipe.errors import UserError
 from actionpipe.fusion.ladder import active, blend
 from actionpipe.fusion.scores import average_folds, read_scores
 from actionpipe.fusion.tables import raise_faults
+from actionpipe.splits.leaks import describe_torn
 from actionpipe.splits.store import read_splits
 from actionpipe.workspace import Scored, Workspace
 
@@ -57,7 +58,10 @@ def folds_found(workspace: Workspace, competition: Competition, name: str, score
 def test_scores(
     workspace: Workspace, competition: Competition, videos: Sequence[str] | None
 ) -> tuple[dict[str, pd.DataFrame], list[Path]]:
-    """Member -> probabilities of the ``videos`` (None: all), averaged over its folds; and the tables they are from."""
+    """Member -> probabilities of the ``videos`` (None: all), averaged over its folds; and the tables they are from.
+
+    Members without weight are among them when they have scored the same videos.
+    """
     folds_of = {member.name: folds_found(workspace, competition, member.name, "test") for member in active(competition)}
     raise_faults(
         [
@@ -67,7 +71,10 @@ def test_scores(
             if not folds
         ]
     )
-    scores, read = {}, []
+    extras = {member.name for member in competition.members} - set(folds_of)
+    folds_of |= {name: folds for name in extras if (folds := folds_found(workspace, competition, name, "test"))}
+    scores: dict[str, pd.DataFrame] = {}
+    read: list[Path] = []
     for name, folds in folds_of.items():
         path_of_fold = {fold: workspace.scores(name, fold, "test") for fold in folds}
         read += list(path_of_fold.values())
@@ -75,7 +82,7 @@ def test_scores(
         averaged = average_folds(of_fold, name)
         wanted = averaged.index if videos is None else [video for video in videos if video in averaged.index]
         scores[name] = averaged.loc[wanted]
-    return scores, read
+    return _without_strangers(scores, competition), read
 
 
 def has_held_out(workspace: Workspace, competition: Competition, fold: int) -> bool:
@@ -86,18 +93,36 @@ def has_held_out(workspace: Workspace, competition: Competition, fold: int) -> b
 def held_out_scores(
     workspace: Workspace, competition: Competition, fold: int, splits: pd.DataFrame
 ) -> tuple[dict[str, pd.DataFrame], list[Path]]:
-    """Member -> probabilities of the fold's validation clips; and the tables they are from."""
-    scores, read = {}, []
-    for member in active(competition):
+    """Member -> probabilities of the fold's validation clips; and the tables they are from.
+
+    Members without weight are among them when they have scored the same videos.
+    """
+    scores: dict[str, pd.DataFrame] = {}
+    read: list[Path] = []
+    for member in competition.members:
         path = workspace.scores(member.name, fold, "val")
+        if member.weight == 0 and not path.exists():
+            continue
         scores[member.name] = read_scores(path, competition.class_names)
         _check_fold(path, scores[member.name].index, fold, splits)
         read.append(path)
-    return scores, read
+    return _without_strangers(scores, competition), read
+
+
+def _without_strangers(scores: dict[str, pd.DataFrame], competition: Competition) -> dict[str, pd.DataFrame]:
+    """Leave out members without weight that have scored other videos: they must not stop those that count."""
+    counted = [member.name for member in active(competition)]
+    if not counted:
+        return {}
+    videos = set(scores[counted[0]].index)
+    return {name: table for name, table in scores.items() if name in counted or set(table.index) == videos}
 
 
 def checked_splits(workspace: Workspace, competition: Competition) -> pd.DataFrame:
-    """``splits.csv`` by video name, checked against the competition: label (class name) and fold (int64)."""
+    """``splits.csv`` by video name, checked against the competition and for leaks: label (class name), group, fold.
+
+    A clip without group is its own.
+    """
     path = workspace.splits
     table = read_splits(path)
     number = competition.folds.number
@@ -107,8 +132,10 @@ def checked_splits(workspace: Workspace, competition: Competition) -> pd.DataFra
             faults.append(f"{path}: '{label}' of '{video}' is not one of {', '.join(competition.class_names)}")
         if fold >= number:
             faults.append(f"{path}: fold {fold} of '{video}' is not one of the {number}; run: python preprocess.py")
+    faults += describe_torn(workspace, zip(table["video"], table["group"], table["fold"], strict=True))
     raise_faults(faults)
-    return table.set_index("video")[["label", "fold"]]
+    table["group"] = table["group"].where(table["group"] != "", table["video"])
+    return table.set_index("video")[["label", "group", "fold"]]
 
 
 def _check_fold(path: Path, videos: pd.Index, fold: int, splits: pd.DataFrame) -> None:

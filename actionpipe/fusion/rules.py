@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actionpipe.competition import Detect, Distrust, Prefer
 from actionpipe.errors import UserError
+from actionpipe.rule import Detect, Distrust, Prefer
 
 Labels = NDArray[np.int64]
 """(N,) index of each video's label in the classes."""

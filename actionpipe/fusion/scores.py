@@ -103,6 +103,22 @@ def ensemble(scores_of_member: Mapping[str, pd.DataFrame], weights: Mapping[str,
     return pd.DataFrame(mean, index=first.index, columns=first.columns)
 
 
+def apply_thresholds(probabilities: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFrame:
+    """Each class's probability divided by its threshold, rows brought back to sum up to 1.
+
+    Args:
+        probabilities: float64 (N, C), columns: classes.
+        thresholds: class name -> threshold above 0; 1 when not named. Without any the table is returned as it is.
+    """
+    if not thresholds:
+        return probabilities
+    divisors = np.array([thresholds.get(str(label), 1.0) for label in probabilities.columns])
+    divided = probabilities.to_numpy(np.float64) / divisors
+    return pd.DataFrame(
+        divided / divided.sum(axis=1, keepdims=True), index=probabilities.index, columns=probabilities.columns
+    )
+
+
 def _check_same_videos(scores_of_member: Mapping[str, pd.DataFrame]) -> None:
     sets = {name: set(scores.index) for name, scores in scores_of_member.items()}
     everything = set().union(*sets.values())

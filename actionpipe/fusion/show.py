@@ -63,6 +63,7 @@ def show_result(
     notes: Sequence[str],
     reason_of_video: Mapping[str, str],
     fallback: str | None,
+    report: Path,
     console: Console | None = None,
 ) -> None:
     """Print what was noted, the videos that could not be read, where the submission is and its out-of-fold metric."""
@@ -78,6 +79,7 @@ def show_result(
         console.print(f"out-of-fold {metric}: none")
     else:
         console.print(f"out-of-fold {metric}: {value:.4f} on {clips} clips")
+    console.print(f"report: {escape(str(report))}", soft_wrap=True)
 
 
 def _clips(rungs: pd.DataFrame, prefix: str) -> int:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actionpipe.competition import Detect
 from actionpipe.fusion.evidence import count_evidence
 from actionpipe.fusion.rules import AnyRule, describe, ranked
 from actionpipe.predict.engines import Precision
+from actionpipe.rule import Detect
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 SAME_BOX = 0.5

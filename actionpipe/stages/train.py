@@ -22,6 +22,7 @@ from actionpipe.competition import Detector, Member
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import read_record
 from actionpipe.processes import Processes, choose
+from actionpipe.splits.leaks import refuse_leaks
 from actionpipe.training.inputs import inputs_of, is_due
 from actionpipe.training.options import Options
 from actionpipe.training.prepare import MICRO_BATCH, Job, find_model
@@ -60,7 +61,7 @@ def train(
         dry_run: only show what would be trained, what it costs, and how long an epoch would take.
 
     Raises:
-        UserError: lists are missing, a name or fold is unknown, or there are fewer GPUs than asked for.
+        UserError: lists are missing or leak, a name or fold is unknown, or there are fewer GPUs than asked for.
     """
     workspace = Workspace(data)
     path = competitions.find(data, competition_file)
@@ -72,6 +73,7 @@ def train(
     wrong = [fold for fold in numbers if not 0 <= fold < competition.folds.number]
     if wrong:
         raise UserError(f"no fold {wrong[0]}: '{competition.name}' has the folds 0 to {competition.folds.number - 1}")
+    refuse_leaks(workspace, numbers)
     runs = [(model, fold) for fold in numbers for model in chosen]
     sources = [inputs_of(model, fold, workspace, competition, overrides or {}, seed, options) for model, fold in runs]
     processes = choose(gpus, device, at_once=jobs)

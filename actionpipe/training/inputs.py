@@ -39,6 +39,8 @@ def inputs_of(
         "metric": competition.metric,
         "lists": {file.name: digest(file) for file in lists},
         "seed": seed,
+        # Named only where it is so: models that were trained before the key came stay current.
+        **({"augment": False} if isinstance(model, Member) and not model.augment else {}),
         **({"options": counted} if (counted := options.that_count()) else {}),
     }
 

@@ -68,6 +68,8 @@ def join_classifier(
     recipe.model.cls_head.num_classes = len(classes)
     frames = str(workspace.frames("train"))
     train_list = workspace.train_list(fold, oversampled=member.clips == "oversampled")
+    if not member.augment:
+        recipe.train_pipeline = _unaugmented(recipe.test_pipeline)
     recipe.train_dataloader = _loader(
         recipe, _clips(train_list, frames, _keyed(recipe.train_pipeline)), recipe.train_batch, shuffle=True
     )
@@ -134,6 +136,11 @@ def _only_test(recipe: Config, loader: dict[str, Any], evaluator: dict[str, Any]
         recipe[key] = None
     recipe.val_dataloader = recipe.val_evaluator = recipe.val_cfg = None
     return recipe
+
+
+def _unaugmented(test_pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps of testing for training: only which frames are taken stays random."""
+    return [{key: value for key, value in step.items() if key != "test_mode"} for step in test_pipeline]
 
 
 def _keyed(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:

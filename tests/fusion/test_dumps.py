@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actionpipe.competition import Detect
 from actionpipe.errors import UserError
 from actionpipe.fusion.dumps import frames_of_coco, read_classifier_dump, read_detector_dump, read_pickle
 from actionpipe.fusion.evidence import count_evidence
+from actionpipe.rule import Detect
 
 CLASSES = ["a", "b", "c"]
 VECTORS = [np.array([0.1, 0.2, 0.7], np.float32), np.array([0.5, 0.5, 0.0], np.float32)]

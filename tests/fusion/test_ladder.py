@@ -47,7 +47,8 @@ def test_every_rung_by_hand() -> None:
     assert rungs["changed"].tolist()[2:] == [0, 1, 2]
     assert rungs["better"].tolist()[2:] == [0, 1, 1]
     assert rungs["worse"].tolist()[2:] == [0, 0, 1]
-    assert rungs.loc[:1, ["difference", "changed", "better", "worse"]].isna().all(axis=None)
+    assert rungs.loc[:0, ["difference", "changed", "better", "worse"]].isna().all(axis=None)
+    assert (rungs["compared_to"][1], rungs["difference"][1]) == ("one alone", -0.25)
     assert rungs["videos"].tolist() == [4] * 5
     assert rungs["compared_to"].tolist()[2:4] == ["best member alone", "ensemble"]
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from actionpipe.competition import DEFAULT, Competition, Detect, Distrust, Prefer, load
+from actionpipe.competition import DEFAULT, Competition, load
 from actionpipe.errors import UserError
 from actionpipe.fusion.rules import apply_rules, apply_rules_stepwise, describe, distrust, prefer, ranked
+from actionpipe.rule import Detect, Distrust, Prefer
 
 ORIGINAL: Competition = load(DEFAULT)
 CLASSES = ORIGINAL.class_names

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actionpipe.competition import Detect, Prefer
 from actionpipe.fusion.evidence import COLUMNS
 from actionpipe.parity.agreement import (
     PROMISES,
@@ -17,6 +16,7 @@ from actionpipe.parity.agreement import (
     compare_scores,
     match_boxes,
 )
+from actionpipe.rule import Detect, Prefer
 
 SPEED = Speed(1.0, 2.0)
 

@@ -65,7 +65,7 @@ def write(path: Path, table: pd.DataFrame) -> None:
 def manifest(path: Path, broken: list[str], readable: list[str]) -> None:
     def entry(video: str, frames: int) -> Entry:
         status, reason = ("ok", "") if frames else ("broken", "moov atom not found")
-        return Entry(video, f"{video}_frames", 9, "0" * 64, frames, 8, 6, 25.0, 1.0, status, reason, None, None, 95)
+        return Entry(video, f"{video}_frames", 9, f"d{video}", frames, 8, 6, 25.0, 1.0, status, reason, None, None, 95)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     Manifest([entry(video, 0) for video in broken] + [entry(video, 40) for video in readable]).write(path)

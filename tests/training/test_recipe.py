@@ -10,6 +10,7 @@ from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
 from actionpipe.recipes import recipe_digest, recipe_file
 from actionpipe.stages.train import parse_overrides
+from actionpipe.workspace import Workspace
 
 NAMES = sorted(file.stem for file in RECIPES.glob("*.py"))
 
@@ -327,3 +328,15 @@ def test_the_digest_of_a_recipe_covers_what_it_inherits(tmp_path):
         assert recipe_digest(str(child)) == before
         base.write_text("a = 2\n")
         assert recipe_digest(str(child)) != before, text
+
+
+def test_a_member_without_augmentation_trains_on_clips_as_they_are_tested(recipes, tmp_path):
+    competition = Competition(name="x", classes=["a", "b"], members=[Member(name="m", recipe="r", augment=False)])
+    recipe = recipes.load("tsm_mobilenetv2", {})
+    joined = recipes.join_classifier(recipe, competition.members[0], competition, Workspace(tmp_path), 0)
+    train = joined.train_dataloader.dataset.pipeline
+    assert [step["type"] for step in train] == [step["type"] for step in joined.val_dataloader.dataset.pipeline]
+    assert not {"MultiScaleCrop", "Flip"} & {step["type"] for step in train}
+    # Which frames are taken is drawn all the same.
+    assert "test_mode" not in steps_of(train)["SampleFrames"]
+    assert steps_of(joined.test_pipeline)["SampleFrames"]["test_mode"] is True
