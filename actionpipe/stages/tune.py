@@ -1,0 +1,184 @@
+"""Chooses on out-of-fold predictions how the members are fused (weights, thresholds, rules), and what each is worth.
+
+Reads splits.csv, results/scores/*_val.csv and results/detections/*_val.csv; networks are not run.
+Writes results/fusion.yaml (what postprocess fuses by from then on), results/leaderboard.csv, results/nested.csv,
+results/tuning.json and results/inference_instructions.txt.
+"""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from actionpipe import competition as competitions
+from actionpipe import files
+from actionpipe.competition import Competition
+from actionpipe.errors import ExitCode, UserError
+from actionpipe.tuning import CONFIDENCE
+from actionpipe.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from actionpipe.fusion.inputs import Inputs
+    from actionpipe.tuning.nested import Outcome
+    from actionpipe.tuning.problem import Problem
+
+
+def tune(
+    data: Path, competition_file: Path | None = None, *, confidence: float = CONFIDENCE, seed: int = 0
+) -> ExitCode:
+    """Choose, measure the choosing, and write what postprocess takes.
+
+    Args:
+        data: the DATA folder.
+        competition_file: the competition file; found by ``competition.find`` when None.
+        confidence: a threshold, a rule or tuned weights stay when they gain in more than this share of the bootstrap
+            samples; 0.975 is a 95% interval above 0.
+        seed: of the bootstrap samples.
+
+    Raises:
+        UserError: there are no validation scores or detections, or the detector has not looked at every frame.
+    """
+    from actionpipe.fusion.inputs import read_out_of_fold
+    from actionpipe.splits.tables import resolve_competition
+    from actionpipe.tuning.nested import tune as search
+    from actionpipe.tuning.problem import make_problem
+
+    if not 0 <= confidence < 1:
+        raise UserError(f"--confidence {confidence} must be at least 0 and below 1, e.g. {CONFIDENCE}")
+    started = time.monotonic()
+    workspace = Workspace(data)
+    path = competitions.find(data, competition_file)
+    competition = resolve_competition(workspace, competitions.load(path))
+    held_out = read_out_of_fold(workspace, competition)
+    if not held_out.scores:
+        raise UserError(
+            "; ".join(held_out.notes) + ". Nothing can be chosen without: bash train.sh 0 --folds all, then "
+            "bash inference.sh 0 --tune (on GPUs: their number instead of 0)"
+        )
+    folds = sorted({int(fold) for fold in held_out.splits["fold"]})
+    detections = _detections(workspace, competition, held_out, folds)
+    problem = make_problem(competition, held_out.scores, held_out.splits, detections)
+    if len(problem.folds) < 2:
+        raise UserError(f"the {len(problem.truth)} validation clips are of one group: nothing can be judged on them")
+    outcome = search(problem, confidence, seed)
+    _write(workspace, problem, outcome, held_out, folds, competition_flag=_flag(competition_file), facts={
+        "confidence": confidence, "seed": seed, "seconds": round(time.monotonic() - started, 2)
+    })  # fmt: skip
+    return ExitCode.OK
+
+
+def _flag(competition_file: Path | None) -> str:
+    return "" if competition_file is None else f" --competition {competition_file}"
+
+
+def _detections(
+    workspace: Workspace, competition: Competition, held_out: "Inputs", folds: list[int]
+) -> "pd.DataFrame | None":
+    """The boxes of all validation clips; None when no rule counts any.
+
+    Raises:
+        UserError: the detector has stopped early in some: other settings of the rules would count what it has not seen.
+    """
+    import pandas as pd
+
+    from actionpipe.fusion.inputs import detections_of_folds, needs_detections
+
+    if competition.detector is None or not needs_detections(competition):
+        return None
+    tables, coverages, _ = detections_of_folds(workspace, competition.detector, folds, "val")
+    short = []
+    for fold, coverage in zip(folds, coverages, strict=True):
+        videos = held_out.splits.index[held_out.splits["fold"] == fold]
+        if coverage is not None:
+            short += [v for v in videos if v not in coverage or coverage[v].seen < coverage[v].frames]
+    if short:
+        raise UserError(
+            f"the detector has not looked at every frame of '{short[0]}' (one of {len(short)} validation clips), which "
+            "tuning its rules needs; run: bash inference.sh 0 --tune (on GPUs: their number instead of 0)"
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _write(
+    workspace: Workspace,
+    problem: "Problem",
+    outcome: "Outcome",
+    held_out: "Inputs",
+    folds: list[int],
+    *,
+    competition_flag: str,
+    facts: dict[str, float],
+) -> None:
+    import numpy as np
+    import pandas as pd
+
+    from actionpipe.evaluate.bootstrap import NUMBER, Bootstrap
+    from actionpipe.fusion.chosen import fingerprint
+    from actionpipe.tuning.configuration import apply_to
+    from actionpipe.tuning.show import show
+    from actionpipe.tuning.tables import fusion_file, instructions, leaderboard
+
+    competition, clips = problem.competition, len(problem.truth)
+    names = np.array(competition.class_names, dtype=object)
+    bootstrap = Bootstrap(problem.group, int(facts["seed"]))
+    table = leaderboard(problem, outcome.choice)
+    nested = pd.DataFrame(
+        {
+            "video_filename": problem.videos,
+            "fold": held_out.splits["fold"].to_numpy(),
+            "label": names[problem.truth],
+            "prediction": names[outcome.nested],
+        }
+    )
+    groups = len(set(problem.group))
+    record = {
+        "metric": competition.metric,
+        "clips": clips,
+        "groups": groups if groups < clips else None,
+        "folds": folds,
+        "parts": len(problem.folds),
+        "nested": _measured(bootstrap, problem, outcome.nested),
+        "as_written": _measured(bootstrap, problem, outcome.written),
+        "resamples": NUMBER,
+        **facts,
+        "competition": fingerprint(competition),
+    }
+    tuned = apply_to(outcome.choice.configuration, problem)
+    # The record goes last but one: without it postprocess would take a new file for one that is of another competition.
+    files.write_table(workspace.results / "leaderboard.csv", table)
+    files.write_table(workspace.results / "nested.csv", nested)
+    files.write_text(
+        workspace.results / "inference_instructions.txt",
+        instructions(tuned, str(workspace.root), competition_flag, folds),
+    )
+    files.write_json(workspace.tuning, record)
+    files.write_text(workspace.fusion, fusion_file(problem, outcome.choice.configuration, clips, folds))
+    show(table, record, workspace.fusion)
+
+
+def _measured(bootstrap: "object", problem: "Problem", labels: "NDArray[np.int64]") -> dict[str, float]:
+    from actionpipe.evaluate.bootstrap import Bootstrap
+    from actionpipe.evaluate.metrics import measure
+
+    assert isinstance(bootstrap, Bootstrap)
+    competition = problem.competition
+    low, high = bootstrap.interval(competition.metric, problem.truth, labels, problem.classes)
+    value = measure(competition.metric, problem.truth, labels, competition.class_names)
+    return {"value": value, "low": low, "high": high}
+
+
+def command(
+    data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
+    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
+    confidence: Annotated[
+        float, typer.Option(help="A part stays when it gains in more than this share of the bootstrap samples.")
+    ] = CONFIDENCE,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap samples.")] = 0,
+) -> ExitCode:
+    """Choose weights, thresholds and rules on out-of-fold predictions; each stays only if it gains on other clips."""
+    return tune(data, competition, confidence=confidence, seed=seed)

@@ -1,0 +1,182 @@
+"""All settings of one part of the fusion at once: what each would do to the counts per class of every fold."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actionpipe.evaluate.tally import metric_of, tally
+from actionpipe.fusion.rules import Labels, changeable, ranked
+from actionpipe.rule import Detect, Distrust
+from actionpipe.tuning.configuration import Configuration, Labeller, setting_of
+
+BELOWS = tuple(round(0.05 * step, 2) for step in range(1, 21))
+RANKS = (2, 3, 4, 5)
+COUNTS = 16
+"""At most so many counts are tried for each score: quantiles of those that occur."""
+FACTORS = tuple(round(2 ** (step / 4), 4) for step in range(-8, 9) if step)
+"""Thresholds that are tried for a class: from a quarter to four times."""
+TENTHS = 10
+"""Weights are tried in steps of a tenth."""
+FEW = 3
+"""Up to so many members every combination of tenths is tried, beyond it one member's weight at a time."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the fusion that may stay or go."""
+
+    kind: str
+    """oversampling, weights, threshold or rule."""
+    index: int = 0
+    """The class of a threshold, the position of a rule."""
+    at_end: bool = False
+    """Of a rule: applied after all others, not at its place in the file's order."""
+
+
+Option = tuple[float, ...]
+"""A setting of a part: (M,) weights, (threshold,) of a class, or the setting of a rule."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The options of one part, given all that was decided before."""
+
+    options: tuple[Option, ...]
+    shape: tuple[int, ...]
+    """How the options lie in a grid; neighbours differ by one step."""
+    counts: NDArray[np.float32]
+    """(K, F, 3 C) of each option, as ``evaluate.tally`` counts."""
+    base: NDArray[np.float32]
+    """(F, 3 C) without the part."""
+
+
+class Trials:
+    """Counts the candidates of parts, and keeps those counted last: folds mostly ask for the same."""
+
+    def __init__(self, labeller: Labeller) -> None:
+        self.labeller = labeller
+        self.problem = labeller.problem
+        self._fold = np.searchsorted(np.array(self.problem.folds), self.problem.fold)
+        self.candidates = lru_cache(maxsize=400)(self._candidates)
+        self.base = lru_cache(maxsize=400)(self._base)
+
+    def with_option(self, configuration: Configuration, part: Part, option: Option) -> Configuration:
+        """The configuration with the part set to an option."""
+        if part.kind == "weights":
+            return replace(configuration, weights=option)
+        if part.kind == "threshold":
+            thresholds = list(configuration.thresholds)
+            thresholds[part.index] = option[0]
+            return replace(configuration, thresholds=tuple(thresholds))
+        place = self._place(configuration, part)
+        rules = configuration.rules
+        return replace(configuration, rules=(*rules[:place], (part.index, option), *rules[place:]))
+
+    def metric(self, counts: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The competition's metric of (..., 3 C) counts."""
+        return metric_of(self.problem.competition.metric, counts)
+
+    def _place(self, configuration: Configuration, part: Part) -> int:
+        if part.at_end:
+            return len(configuration.rules)
+        return sum(position < part.index for position, _ in configuration.rules)
+
+    def _base(self, configuration: Configuration) -> NDArray[np.float32]:
+        return self._count(self.labeller.labels(configuration))
+
+    def _count(self, labels: Labels) -> NDArray[np.float32]:
+        """(F, 3 C) counts of each fold."""
+        rows = tally(self.problem.truth, labels, self.problem.classes)
+        return np.stack([rows[self._fold == fold].sum(axis=0) for fold in range(len(self.problem.folds))])
+
+    def _candidates(self, configuration: Configuration, part: Part) -> Candidates:
+        base = self.base(configuration)
+        if part.kind != "rule":
+            options = self._weights() if part.kind == "weights" else tuple((factor,) for factor in FACTORS)
+            labels = (self.labeller.labels(self.with_option(configuration, part, option)) for option in options)
+            counts = np.stack([self._count(of_option) for of_option in labels])
+            return Candidates(options, (len(options),), counts, base)
+        options, shape = self._settings(part)
+        counts = base + self._count_rule(configuration, part, options)
+        return Candidates(options, shape, counts, base)
+
+    def _weights(self) -> tuple[Option, ...]:
+        members = len(self.problem.scores)
+        steps = range(TENTHS + 1)
+        if members <= FEW:
+            every = product(steps, repeat=members)
+            return tuple(tuple(step / TENTHS for step in steps) for steps in every if sum(steps) == TENTHS)
+        # Each member against equal weights of all others: a line for each, from without it to it alone.
+        lines = []
+        for member, step in product(range(members), steps):
+            rest = (1 - step / TENTHS) / (members - 1)
+            lines.append(tuple(step / TENTHS if one == member else rest for one in range(members)))
+        return tuple(dict.fromkeys(lines))
+
+    def _settings(self, part: Part) -> tuple[tuple[Option, ...], tuple[int, ...]]:
+        rule = self.problem.competition.rules[part.index]
+        own = setting_of(rule)
+        if isinstance(rule, Distrust):
+            options = tuple((below,) for below in sorted({*BELOWS, *own}))
+            return options, (len(options),)
+        if not isinstance(rule, Detect):
+            ranks = {float(rank) for rank in RANKS if rank <= self.problem.classes}
+            options = tuple((rank,) for rank in sorted({*ranks, *own}))
+            return options, (len(options),)
+        table = self.problem.counts[part.index]
+        seen = np.unique(table.counts[table.counts > 0])
+        quantiles = np.quantile(seen, np.linspace(0, 1, COUNTS), method="nearest") if len(seen) else np.zeros(1)
+        # More than c - 1 is what tells c from less.
+        counts = sorted({0.0, own[1], *(float(np.floor(count)) for count in quantiles - 1)})
+        return tuple(product(table.scores, counts)), (len(table.scores), len(counts))
+
+    def _count_rule(self, configuration: Configuration, part: Part, options: tuple[Option, ...]) -> NDArray[np.float32]:
+        """(K, F, 3 C) what each setting of a rule adds to the counts."""
+        problem, names = self.problem, self.problem.competition.class_names
+        place, rule = self._place(configuration, part), problem.competition.rules[part.index]
+        view = self.labeller.view(configuration.weights, configuration.thresholds)
+        before = self.labeller.labels(replace(configuration, rules=configuration.rules[:place]))
+        label = names.index(rule.label)
+        if isinstance(rule, Distrust):
+            others = view.probabilities.copy()
+            others[:, label] = -1
+            new, may = ranked(others)[:, 0], before == label
+            mask = view.probabilities[:, label] < np.array(options)
+        elif isinstance(rule, Detect):
+            new, may = np.full_like(before, label), changeable(before, rule, names)
+            at_least = np.array([option[1] for option in options])
+            table = problem.counts[part.index]
+            rows = [table.scores.index(option[0]) for option in options]
+            clips = np.flatnonzero(may)
+            return self._sum(configuration, place, new, clips, table.counts[rows][:, clips] > at_least[:, None])
+        else:
+            new, may = np.full_like(before, label), before == names.index(rule.over)
+            rank = np.argmax(view.order == label, axis=1)  # 0 is the most probable
+            mask = (rank > 0) & (rank < np.array(options))
+        clips = np.flatnonzero(may)
+        return self._sum(configuration, place, new, clips, mask[:, clips])
+
+    def _sum(
+        self,
+        configuration: Configuration,
+        place: int,
+        new: Labels,
+        clips: NDArray[np.int64],
+        mask: NDArray[np.bool_],
+    ) -> NDArray[np.float32]:
+        """(K, F, 3 C) given the labels (N,) of a rule where it fires, and (K, n) for which of the ``clips`` it does."""
+        problem, folds = self.problem, len(self.problem.folds)
+        view = self.labeller.view(configuration.weights, configuration.thresholds)
+        # The rules after this one see the label that it leaves.
+        after = self.labeller.follow(view, new, configuration.rules[place:])
+        now = self.labeller.labels(configuration)
+        step = tally(problem.truth[clips], after[clips], problem.classes)
+        step -= tally(problem.truth[clips], now[clips], problem.classes)
+        sums = np.zeros((len(mask), folds, step.shape[1]), np.float32)
+        for fold in range(folds):
+            inside = self._fold[clips] == fold
+            sums[:, fold] = mask[:, inside].astype(np.float32) @ step[inside]
+        return sums
