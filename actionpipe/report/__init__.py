@@ -1,0 +1,1 @@
+"""The report: tables of all that is known of a result, and one self-contained HTML page made from them."""

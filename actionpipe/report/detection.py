@@ -1,0 +1,54 @@
+"""How well the detector finds its classes: average precision by class, on the labelled frames of each fold."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from actionpipe.competition import Competition, Detector
+from actionpipe.errors import UserError
+from actionpipe.evaluate.detection import COLUMNS as TABLE_COLUMNS
+from actionpipe.evaluate.detection import detection_table
+from actionpipe.fusion.coverage import read_coverage
+from actionpipe.fusion.evidence import read_detections
+from actionpipe.report.section import Section, empty
+from actionpipe.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ["fold", *TABLE_COLUMNS]
+
+
+def detection(workspace: Workspace, competition: Competition) -> Section:
+    """One row a fold and class of the detector, and one for all classes; AP from 0 to 1 as COCO counts it."""
+    import pandas as pd
+
+    detector = competition.detector
+    if detector is None:
+        return Section("detection", {"detection": empty(COLUMNS)}, "This competition uses no detector.")
+    parts: list[pd.DataFrame] = []
+    notes = []
+    for fold in range(competition.folds.number):
+        if workspace.detections(detector.name, fold, "val").exists() and workspace.val_coco(fold).exists():
+            try:
+                parts.append(_of_fold(workspace, detector, fold))
+            except (UserError, KeyError, ValueError) as error:
+                why = str(error).replace(f"{workspace.root}/", "")
+                notes.append(f"Fold {fold} could not be measured: {why}")
+    if any(workspace.coverage(detector.name, fold, "val").exists() for fold in range(competition.folds.number)):
+        notes.append(
+            "The detector has looked only at frames that could still change a label (bash inference.sh 0 --exhaustive "
+            "looks at all); frames it has not looked at are left out here."
+        )
+    table = pd.concat(parts, ignore_index=True) if parts else empty(COLUMNS)
+    missing = "" if parts else f"'{detector.name}' has not looked at the validation clips of any fold."
+    return Section("detection", {"detection": table}, missing, "bash train.sh 0 && bash inference.sh 0", notes)
+
+
+def _of_fold(workspace: Workspace, detector: Detector, fold: int) -> "pd.DataFrame":
+    coco: dict[str, Any] = json.loads(workspace.val_coco(fold).read_text(encoding="utf-8"))
+    beside = workspace.coverage(detector.name, fold, "val")
+    seen = {video: at.seen for video, at in read_coverage(beside).items()} if beside.exists() else None
+    detections = read_detections(workspace.detections(detector.name, fold, "val"), detector.classes)
+    table = detection_table(detections, coco, seen)
+    table.insert(0, "fold", fold)
+    return table

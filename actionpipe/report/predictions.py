@@ -1,0 +1,101 @@
+"""The out-of-fold predictions that the report speaks of: truth, final labels, and everybody's probabilities."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actionpipe.competition import Competition
+from actionpipe.errors import UserError
+from actionpipe.files import read_record
+from actionpipe.fusion.scores import VIDEO
+from actionpipe.fusion.tables import numbers, read_text_table
+from actionpipe.workspace import Workspace
+
+ENSEMBLE = "ensemble"
+TUNED = "fused as tuned"
+"""How ``provenance.json`` begins to say that weights, thresholds and rules are those that ``tune`` has chosen."""
+ROUNDING = 1e-6
+"""So far may a weighted mean of probabilities leave 0 to 1."""
+ADVICE = "run: bash train.sh 0 && bash inference.sh 0"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """All of N clips, each scored by models that had not seen it."""
+
+    videos: list[str]
+    truth: list[str]
+    folds: list[int]
+    labels: list[str]
+    """The final label of each clip, after rules and thresholds."""
+    probabilities: dict[str, NDArray[np.float64]]
+    """Member or ``ENSEMBLE`` (the last) -> float64 (N, C), 0 to 1, before any rule."""
+    nested: bool
+    """Whether each part's labels were decided on the other parts alone (after ``tune``)."""
+
+    @property
+    def ensemble(self) -> NDArray[np.float64]:
+        """float64 (N, C), 0 to 1."""
+        return self.probabilities[ENSEMBLE]
+
+
+def read_predictions(workspace: Workspace, competition: Competition) -> Predictions:
+    """``results/out_of_fold.csv``, with the labels of ``results/nested.csv`` when that is of the same clips.
+
+    Args:
+        workspace: where they are.
+        competition: with its classes known.
+
+    Raises:
+        UserError: there is none, it is without rows, it is of other classes, or a cell is not what it must be.
+    """
+    classes = competition.class_names
+    path = workspace.results / "out_of_fold.csv"
+    table = read_text_table(path, [VIDEO, "label", "fold", "prediction"], ADVICE)
+    if not len(table):
+        raise UserError(f"{path} has no rows: no fold has validation scores of all members; {ADVICE}")
+    # A member's name holds no colon, a class may.
+    sources = list(dict.fromkeys(column.split(":", 1)[0] for column in table.columns if ":" in column))
+    lacking = [f"{source}:{name}" for source in sources for name in classes if f"{source}:{name}" not in table.columns]
+    strange = sorted((set(table["label"]) | set(table["prediction"])) - set(classes))
+    if lacking or strange or ENSEMBLE not in sources:
+        found = f"no column '{lacking[0]}'" if lacking else f"the class '{strange[0]}'" if strange else "no ensemble"
+        raise UserError(f"{path} is of another competition: it has {found}; run: python postprocess.py")
+    folds = numbers(table[["fold"]].to_numpy(dtype=object)).ravel()
+    probabilities = {
+        source: numbers(table[[f"{source}:{name}" for name in classes]].to_numpy(dtype=object)) for source in sources
+    }
+    # Written so that NaN counts as outside.
+    whole = all(((array >= -ROUNDING) & (array <= 1 + ROUNDING)).all() for array in probabilities.values())
+    if not whole or not np.isfinite(folds).all():
+        raise UserError(f"{path} has a cell that is no probability or no fold; run: python postprocess.py")
+    probabilities = {source: array.clip(0, 1) for source, array in probabilities.items()}
+    videos = [str(video) for video in table[VIDEO]]
+    nested = _nested_labels(workspace, videos, classes)
+    return Predictions(
+        videos,
+        [str(label) for label in table["label"]],
+        [int(fold) for fold in folds],
+        [str(label) for label in table["prediction"]] if nested is None else nested,
+        probabilities,
+        nested is not None,
+    )
+
+
+def _nested_labels(workspace: Workspace, videos: list[str], classes: list[str]) -> list[str] | None:
+    """The nested label of each video; None when there are none, when they are of other clips, or of another fusion.
+
+    The report is about ``final.csv``: once that was fused as the competition file says, what was tuned is not in it.
+    """
+    fused = (read_record(workspace.provenance) or {}).get("fused", TUNED)
+    if not str(fused).startswith(TUNED):
+        return None
+    try:
+        table = read_text_table(workspace.results / "nested.csv", [VIDEO, "prediction"], ADVICE)
+    except UserError:
+        return None
+    label_of_video = dict(zip(table[VIDEO], table["prediction"], strict=True))
+    if set(label_of_video) != set(videos) or not set(label_of_video.values()) <= set(classes):
+        return None
+    return [str(label_of_video[video]) for video in videos]

@@ -1,0 +1,66 @@
+"""Gathers every section of the report, and writes their tables and the page made from them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from actionpipe import files
+from actionpipe.competition import Competition
+from actionpipe.errors import UserError
+from actionpipe.report import curves, decisions, detection, folds, headline, mistakes, quality, record, videos
+from actionpipe.report.page import TITLES, page
+from actionpipe.report.predictions import Predictions, read_predictions
+from actionpipe.report.section import Section
+from actionpipe.workspace import Workspace
+
+TABLES = "report"
+"""The folder of the tables, beside the page."""
+
+
+def write_report(workspace: Workspace, competition: Competition) -> Path:
+    """Write ``results/report/*.csv`` and ``results/report.html``, atomically; inputs that are missing are said to be.
+
+    Args:
+        workspace: the DATA folder.
+        competition: with its classes known (``competition.resolved``).
+
+    Returns:
+        The page. It needs no network and no other file; only its links lead to the tables.
+
+    Raises:
+        UserError: the classes are not known, or a file cannot be written.
+    """
+    predictions, why = _predictions(workspace, competition)
+    gather: dict[str, Callable[[], Section]] = {
+        "headline": lambda: headline.headline(workspace, competition, predictions, why),
+        "balance": lambda: folds.balance(workspace),
+        "folds": lambda: folds.folds(workspace, competition),
+        "curves": lambda: curves.curves(workspace, competition),
+        "confusion": lambda: quality.confusion(competition, predictions),
+        "classes": lambda: quality.classes(competition, predictions),
+        "ladder": lambda: decisions.ladder(workspace),
+        "leaderboard": lambda: decisions.leaderboard(workspace),
+        "changes": lambda: decisions.changes(workspace),
+        "mistakes": lambda: mistakes.mistakes(workspace, competition, predictions),
+        "calibration": lambda: quality.calibration(competition, predictions),
+        "detection": lambda: detection.detection(workspace, competition),
+        "videos": lambda: videos.videos(workspace),
+        "timings": lambda: record.timings(workspace),
+        "provenance": lambda: record.provenance(workspace),
+    }
+    sections = [gather[key]() for key in TITLES]
+    for section in sections:
+        for name, table in section.tables.items():
+            files.write_table(workspace.report.parent / TABLES / f"{name}.csv", table)
+    files.write_text(workspace.report, page(competition, sections, TABLES))
+    return workspace.report
+
+
+def _predictions(workspace: Workspace, competition: Competition) -> tuple[Predictions | None, str]:
+    """The predictions, or None and why there are none."""
+    competition.class_names  # noqa: B018  (raises when they are not known, which no section could mend)
+    try:
+        return read_predictions(workspace, competition), ""
+    except UserError as error:
+        return None, str(error).replace(
+            f"{workspace.root}/", ""
+        )  # a page that is passed on need not say where it was made

@@ -1,0 +1,60 @@
+"""Makes one page of all that is known of a result: how good it is, why, and where it fails.
+
+Reads splits.csv, preprocess_summary.csv, {train,test}_raw_frame (manifests, frames of a few clips),
+val_detect_fold*.json and, under results, out_of_fold.csv, ladder.csv, changes.csv, leaderboard.csv, nested.csv,
+tuning.json, final.csv, provenance.json, timings.json, detections/*.csv and the TensorBoard events of training.
+What is missing is said to be.
+Writes results/report.html and results/report/*.csv.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actionpipe.command import run
+from actionpipe.competition import find, load
+from actionpipe.errors import ExitCode, UserError
+from actionpipe.workspace import Workspace
+
+
+def report(data: Path, competition: Path | None = None) -> Path:
+    """Write the report of the results under ``data``; return the page.
+
+    Args:
+        data: the DATA folder.
+        competition: the competition file or a shipped one's name; see ``competition.find`` for the default.
+
+    Raises:
+        UserError: no such folder, no competition file, or classes that nobody knows.
+    """
+    from actionpipe.report.write import write_report
+    from actionpipe.splits.tables import resolve_competition
+
+    if not data.is_dir():
+        raise UserError(f"no folder at {data}; name the folder with the tables and results: --data DATA")
+    workspace = Workspace(data)
+    return write_report(workspace, resolve_competition(workspace, load(find(data, competition))))
+
+
+def command(
+    data: Annotated[Path, typer.Option(help="The folder with the tables and results.")] = Path("data"),
+    competition: Annotated[
+        Path | None, typer.Option(help="The competition file, or the name of a shipped one.")
+    ] = None,
+) -> ExitCode:
+    """Write DATA/results/report.html: how good the result is, why, and where it fails; one file that opens anywhere.
+
+    Every number on it stands in a table under DATA/results/report too.
+    """
+    print(f"report: {report(data, competition)}")
+    return ExitCode.OK
+
+
+def main() -> None:
+    """The command line."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()
