@@ -1,0 +1,60 @@
+"""Whether there are boxes for a detector to learn from, and of which classes."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from actionpipe.planning.machine import Machine
+from actionpipe.planning.material import Material
+from actionpipe.splits.boxes import COLUMNS
+from actionpipe.splits.faults import Faults
+from actionpipe.splits.tables import read_rows
+from actionpipe.workspace import Workspace
+
+OURS = re.compile(r"(train|val)_detect_fold\d+\.json|test\.json|splits\.json")
+"""JSON files of a DATA folder that preprocess.py writes."""
+
+
+def plan_detector(workspace: Workspace, material: Material, machine: Machine) -> tuple[dict[str, Any] | None, str]:
+    """The detector's part of the competition file and why; None without boxes that can be used.
+
+    Args:
+        workspace: in whose root ``train_boxes.csv`` or a COCO .json is looked for, in that order.
+        material: tells on how many clips a class was seen at all.
+        machine: decides the recipe.
+    """
+    recipe = "faster_rcnn_r50_fpn" if machine.gpus else "faster_rcnn_mobilenetv2"
+    table = workspace.root / "train_boxes.csv"
+    if table.exists():
+        faults = Faults()
+        rows = read_rows(table, dict.fromkeys(COLUMNS, ""), faults, hint="")
+        if faults:
+            return None, f"no detector: {table.name} cannot be used ({faults.lines[0]}); mend it and plan again"
+        classes, boxes, path = sorted({row.cells["class"] for row in rows}), len(rows), table
+    else:
+        found = _coco(workspace)
+        if found is None:
+            return None, "no detector: there is neither a train_boxes.csv nor a COCO .json with boxes"
+        path, classes, boxes = found
+    strangers = [name for name in classes if name not in material.classes]
+    reason = f"{boxes} boxes in {path.name}, of which a detector can learn; recipe {recipe}: {machine.name}"
+    if strangers:
+        reason += f"; not labels of clips: {', '.join(strangers)}"
+    return {"recipe": recipe, "classes": classes, "boxes": path.name}, reason
+
+
+def _coco(workspace: Workspace) -> tuple[Path, list[str], int] | None:
+    """The first COCO file of the user's: path, its classes that have boxes, and their number."""
+    for path in sorted(workspace.root.glob("*.json")):
+        if OURS.fullmatch(path.name):
+            continue
+        try:
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            used = {annotation["category_id"] for annotation in content["annotations"] if content["images"]}
+            classes = [str(category["name"]) for category in content["categories"] if category["id"] in used]
+        except (ValueError, KeyError, TypeError, OSError):
+            continue
+        if classes:
+            return path, list(dict.fromkeys(classes)), len(content["annotations"])
+    return None
