@@ -12,28 +12,37 @@ from actionpipe.stages import (
     chain,
     check,
     check_augment,
+    check_leaks,
     extract,
     inference,
+    plan,
     postprocess,
     preprocess,
+    report,
     sample,
+    submit,
     train,
+    tune,
 )
 
 VERBS: dict[str, Callable[..., Any]] = {
     "run": chain.command,
+    "plan": plan.command,
     "extract": extract.command,
     "preprocess": preprocess.command,
     "train": train.command,
     "inference": inference.command,
+    "tune": tune.command,
     "postprocess": postprocess.command,
+    "report": report.command,
+    "submit": submit.command,
     "sample": sample.command,
     "adopt": adopt.command,
 }
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
     "check": (
         "Check what the pipeline does on this machine; DATA is left as it is.",
-        {"parity": check.parity, "augment": check_augment.augment},
+        {"parity": check.parity, "augment": check_augment.augment, "leaks": check_leaks.leaks},
     ),
 }
 """Verbs with verbs of their own, each with its line of help."""

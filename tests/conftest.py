@@ -14,10 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
 
 from actionpipe.splits.lists import Clip, write_list
 from actionpipe.video.manifest import Entry, Manifest
 from actionpipe.workspace import Workspace
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("undated", deadline=None)
+settings.load_profile("undated")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RECIPES = CHECKOUT / "configs" / "recipes"

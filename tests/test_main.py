@@ -10,8 +10,11 @@ from conftest import CHECKOUT
 from actionpipe import main as script
 from actionpipe.errors import ExitCode
 
-VERBS = ["run", "extract", "preprocess", "train", "inference", "postprocess", "sample", "adopt"]
-GROUPS = {"check": ["parity", "augment"]}
+VERBS = [
+    *("run", "plan", "extract", "preprocess", "train", "inference", "tune", "postprocess", "report", "submit"),
+    *("sample", "adopt"),
+]
+GROUPS = {"check": ["parity", "augment", "leaks"]}
 
 
 def call(monkeypatch, *arguments):

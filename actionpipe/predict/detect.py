@@ -105,7 +105,8 @@ class Looking:
         self.group, self.setting = group, setting
         self.detector: Detector = setting.model(group[0])
         self.rules, self.classes = setting.competition.rules, setting.competition.class_names
-        self.probabilities = None if setting.exhaustive else _probabilities(group[0], setting)
+        self.exhaustive = group[0].scored in setting.exhaustive
+        self.probabilities = None if self.exhaustive else _probabilities(group[0], setting)
         others = _other_folds(group, setting, frames_of_video)
         self.tallies = tallies(
             self.rules,
@@ -150,7 +151,7 @@ class Looking:
         tally = self.tallies[video]
         if min(tally.seen[: len(self.group)]) == tally.frames:
             return False
-        if self.setting.exhaustive or self.probabilities is None:
+        if self.exhaustive or self.probabilities is None:
             return True
         if video not in self.probabilities.index:
             return False

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from actionpipe import competition as competitions
+from actionpipe.fusion.chosen import chosen
 from actionpipe.predict import reference
 from actionpipe.predict.detect import detect, groups_of, is_decided
 from actionpipe.predict.engines import Engine
@@ -65,7 +66,8 @@ def run_job(argument: str) -> None:
         # fp32 is to mean that: by default cuDNN rounds the factors of its convolutions to 10 bits.
         torch.backends.cudnn.allow_tf32 = engine.precision != "fp32"
     videos = None if job["videos"] is None else Path(job["videos"])
-    setting = Setting(workspace, competition, engine, videos, job["exhaustive"])
+    competition, _ = chosen(workspace, competition, as_written=job["as_written"])
+    setting = Setting(workspace, competition, engine, videos, tuple(job["exhaustive"]))
     work_off(from_json(job["tasks"]), setting)
 
 

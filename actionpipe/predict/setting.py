@@ -17,7 +17,7 @@ from actionpipe.predict.tasks import Task
 from actionpipe.recipes import recipe_digest
 from actionpipe.training.prepare import find_model
 from actionpipe.video.manifest import Manifest
-from actionpipe.workspace import Workspace, part_of
+from actionpipe.workspace import Scored, Workspace, part_of
 
 if TYPE_CHECKING:
     from actionpipe.predict.detector import Boxes
@@ -33,8 +33,8 @@ class Setting:
     engine: Engine
     videos: Path | None = None
     """The folder of test videos, when they are read directly."""
-    exhaustive: bool = False
-    """Whether the detector looks at every frame, needed or not."""
+    exhaustive: tuple[Scored, ...] = ()
+    """Of which clips the detector looks at every frame, needed or not."""
 
     def model(self, task: Task) -> Any:
         """The member or the detector of a task."""

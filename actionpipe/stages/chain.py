@@ -61,7 +61,10 @@ def chain(
     from actionpipe.video.manifest import Settings
 
     workspace = Workspace(data)
-    competitions.load(competitions.find(data, competition_file))  # wrong files stop the chain before the long stages
+    # Wrong files stop the chain before the long stages.
+    competition = competitions.load(competitions.find(data, competition_file))
+    # One fold has too few clips both to choose on and to judge the choice by.
+    tune = len(competition.folds.to_train if folds is None else folds) > 1
     for table in (workspace.train_table, workspace.sample_submission):
         if not table.exists():
             raise UserError(f"{table} is not there; put your tables into {data} (see data/README.md)")
@@ -84,10 +87,12 @@ def chain(
     count, where = (jobs, "cpu") if jobs > 1 else (gpus, device)
     clock.time(
         "inference",
-        lambda: infer(count, data, competition_file, device=where, folds=folds, ladder=True, allow_unreadable=True),
+        lambda: infer(
+            count, data, competition_file, device=where, folds=folds, tune=tune, ladder=True, allow_unreadable=True
+        ),
     )
     print("== done: " + ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in clock.seconds.items()))
-    _say_goodbye(workspace, competition_file, unreadable)
+    _say_goodbye(workspace, competition_file, unreadable, tuned=tune)
     return ExitCode.OK if allow_unreadable or not unreadable else ExitCode.INCOMPLETE
 
 
@@ -111,7 +116,7 @@ class Clock:
             write_json(self.path, self.spent)
 
 
-def _say_goodbye(workspace: Workspace, competition_file: Path | None, unreadable: int) -> None:
+def _say_goodbye(workspace: Workspace, competition_file: Path | None, unreadable: int, *, tuned: bool) -> None:
     if unreadable:
         print(
             f"{unreadable} videos could not be read; {workspace.frames('train').name} and "
@@ -120,9 +125,13 @@ def _say_goodbye(workspace: Workspace, competition_file: Path | None, unreadable
     flags = f"--data {workspace.root}" + (f" --competition {competition_file}" if competition_file else "")
     print(
         "What next:\n"
-        f"  look at     {workspace.results / 'ladder.csv'}: what each step is worth out of fold\n"
-        f"  more folds  bash train.sh 0 {flags} --folds all && bash inference.sh 0 {flags}\n"
-        f"  other rules edit the competition file, then: python postprocess.py {flags} --ladder\n"
+        f"  look at     {workspace.report}: what was decided, and why\n"
+        + (
+            ""
+            if tuned
+            else f"  all folds   bash run.sh {flags} ... --folds all: choose weights, thresholds and rules\n"
+        )
+        + f"  other rules edit the competition file, then: python postprocess.py {flags} --ladder\n"
         "  your own    bash run.sh --data DIR --train-videos A --test-videos B (see README.md)"
     )
 

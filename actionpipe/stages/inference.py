@@ -6,19 +6,23 @@ Writes ``results/scores/``, ``results/detections/`` and, by postprocess, ``resul
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from actionpipe import competition as competitions
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.predict.tasks import plan, to_json
-from actionpipe.processes import choose
+from actionpipe.predict.tasks import Task, plan, to_json
+from actionpipe.processes import Processes, choose
 from actionpipe.stages.train import parse_folds
-from actionpipe.workspace import Workspace
+from actionpipe.workspace import Scored, Workspace
+
+if TYPE_CHECKING:
+    from actionpipe.predict.setting import Setting
 
 
 def infer(
@@ -33,6 +37,8 @@ def infer(
     compile_graphs: bool = False,
     videos: Path | None = None,
     exhaustive: bool = False,
+    tune: bool = False,
+    as_written: bool = False,
     ladder: bool = False,
     allow_unreadable: bool = False,
 ) -> ExitCode:
@@ -49,17 +55,21 @@ def infer(
         compile_graphs: let torch compile the networks.
         videos: read the test clips from the videos of this folder; from the extracted frames when None.
         exhaustive: let the detector look at every frame, also where no rule could change a label any more.
+        tune: let it look at every frame of the validation clips, and choose weights, thresholds and rules on them;
+            then the detector looks at the test clips as those rules need it.
+        as_written: fuse as the competition file says, whatever was tuned.
         ladder: print what each step is worth.
         allow_unreadable: exit with 0 though some test videos could not be read.
 
     Raises:
         UserError: no checkpoint for a member, one that does not fit, or fewer GPUs than asked for.
     """
+    from actionpipe.fusion.chosen import chosen as fusion_of
     from actionpipe.predict.engines import choose_engine
-    from actionpipe.predict.job import count_current
     from actionpipe.predict.setting import Setting
     from actionpipe.splits.tables import resolve_competition
     from actionpipe.stages.postprocess import postprocess
+    from actionpipe.stages.tune import tune as tune_fusion
 
     workspace = Workspace(data)
     path = competitions.find(data, competition_file)
@@ -68,26 +78,49 @@ def infer(
     chosen = choose_engine(engine, precision, processes, graphs=compile_graphs)
     if videos is not None and chosen.name == "reference":
         raise UserError("--engine reference reads extracted frames; leave --videos away, or take another engine")
+    if tune and as_written:
+        raise UserError("--tune chooses how to fuse and --as-written leaves that aside; leave one of them away")
     tasks = plan(workspace, competition, folds, direct=videos is not None)
-    current = count_current(tasks, Setting(workspace, competition, chosen, videos, exhaustive))
-    print(
-        f"{len(tasks)} tables of scores and detections, {current} of them current ({chosen.name}, {chosen.precision})",
-        flush=True,
-    )
     job = {
         "data": str(data),
         "competition": str(path),
         "device": processes.device,
         "engine": asdict(chosen),
         "videos": None if videos is None else str(videos),
-        "exhaustive": exhaustive,
-        "tasks": to_json(tasks),
+        "as_written": as_written or tune,
     }
-    if current < len(tasks) and (status := processes.run("actionpipe.predict.job", json.dumps(job))) != 0:
+    every: tuple[Scored, ...] = ("test", "val") if exhaustive else ()
+    if tune:
+        # Rules are chosen before the test clips are looked at: what these need depends on the rules.
+        held_out = [task for task in tasks if task.scored == "val" or task.kind == "clips"]
+        _make(held_out, Setting(workspace, competition, chosen, videos, ("val", *every)), processes, job)
+        tune_fusion(data, competition_file)
+    fused, _ = fusion_of(workspace, competition, as_written=as_written)
+    rest = [task for task in tasks if not tune or task not in held_out]
+    _make(rest, Setting(workspace, fused, chosen, videos, every), processes, {**job, "as_written": as_written})
+    return postprocess(data, competition_file, as_written=as_written, ladder=ladder, allow_unreadable=allow_unreadable)
+
+
+def _make(tasks: Sequence[Task], setting: "Setting", processes: Processes, job: Mapping[str, Any]) -> None:
+    """Make the tables of the tasks that are not there, out of date, or do not go far enough.
+
+    Raises:
+        UserError: a process stopped; it has said why.
+    """
+    from actionpipe.predict.job import count_current
+
+    current = count_current(tasks, setting)
+    engine = setting.engine
+    print(
+        f"{len(tasks)} tables of scores and detections, {current} of them current ({engine.name}, {engine.precision})"
+    )
+    if current == len(tasks):
+        return
+    content = {**job, "exhaustive": setting.exhaustive, "tasks": to_json(tasks)}
+    if (status := processes.run("actionpipe.predict.job", json.dumps(content))) != 0:
         raise UserError(
             f"inference stopped with status {status} (see above). What was finished is kept; the same command goes on"
         )
-    return postprocess(data, competition_file, ladder=ladder, allow_unreadable=allow_unreadable)
 
 
 def command(
@@ -106,6 +139,12 @@ def command(
     exhaustive: Annotated[
         bool, typer.Option("--exhaustive", help="Let the detector look at every frame, needed or not.")
     ] = False,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Choose weights, thresholds and rules on the validation clips first.")
+    ] = False,
+    as_written: Annotated[
+        bool, typer.Option("--as-written", help="Fuse as the competition file says, whatever was tuned.")
+    ] = False,
     ladder: Annotated[bool, typer.Option(help="Print what each step is worth out of fold.")] = False,
     allow_unreadable: Annotated[bool, typer.Option(help="Exit with 0 though some videos could not be read.")] = False,
 ) -> ExitCode:
@@ -122,6 +161,8 @@ def command(
         compile_graphs=compile_graphs,
         videos=videos,
         exhaustive=exhaustive,
+        tune=tune,
+        as_written=as_written,
         ladder=ladder,
         allow_unreadable=allow_unreadable,
     )

@@ -1,8 +1,10 @@
 """Fuses scores and detections into the submission, and shows on held-out folds what each part of it is worth.
 
 Reads sample_submission.csv, train.csv, splits.csv, {train,test}_raw_frame/manifest.csv, results/scores/*.csv,
-results/detections/*.csv and, when it is there, test_truth.csv.
-Writes results/final.csv, results/ladder.csv, results/out_of_fold.csv and results/provenance.json.
+results/detections/*.csv; test_truth.csv and results/fusion.yaml when they are
+there.
+Writes results/final.csv, results/ladder.csv, results/changes.csv, results/out_of_fold.csv, results/provenance.json and
+results/report.html.
 """
 
 from collections.abc import Sequence
@@ -24,13 +26,21 @@ if TYPE_CHECKING:
 
 
 def postprocess(
-    data: Path, competition: Path | None = None, *, ladder: bool = False, allow_unreadable: bool = False
+    data: Path,
+    competition: Path | None = None,
+    *,
+    tune: bool = False,
+    as_written: bool = False,
+    ladder: bool = False,
+    allow_unreadable: bool = False,
 ) -> ExitCode:
     """Fuse the scores and detections under ``data`` into ``results/final.csv``; measure every step out of fold.
 
     Args:
         data: the DATA folder.
         competition: the competition file or a shipped one's name; see ``competition.find`` for the default.
+        tune: first choose weights, thresholds and rules on the out-of-fold predictions (see ``stages.tune``).
+        as_written: fuse as the competition file says, whatever was tuned.
         ladder: print what every member and rule is worth (``results/ladder.csv`` is written in any case).
         allow_unreadable: return OK even if test videos could not be read and got the fallback label.
 
@@ -40,18 +50,25 @@ def postprocess(
     Raises:
         UserError: a table is missing or wrong, or a readable test video has no scores; nothing was written.
     """
+    from actionpipe.fusion.chosen import chosen
     from actionpipe.fusion.inputs import read_out_of_fold, read_test
     from actionpipe.fusion.ladder import blend
     from actionpipe.fusion.provenance import provenance
     from actionpipe.fusion.rules import apply_rules
     from actionpipe.fusion.show import show_ladder, show_result
     from actionpipe.fusion.submission import read_submission
+    from actionpipe.report.write import write_report
+    from actionpipe.stages.tune import tune as tune_fusion
 
+    if tune and as_written:
+        raise UserError("--tune chooses how to fuse and --as-written leaves that aside; leave one of them away")
+    if tune:
+        tune_fusion(data, competition)
     workspace = Workspace(data)
     competition_file = find(data, competition)
     unresolved = load(competition_file)
     labels = _training_labels(workspace, unresolved)
-    resolved = unresolved.resolved(labels)
+    resolved, how = chosen(workspace, unresolved.resolved(labels), as_written=as_written)
     submission = read_submission(workspace.sample_submission, resolved.table)
     test = read_test(workspace, resolved, submission.videos)
     held_out = read_out_of_fold(workspace, resolved)
@@ -68,6 +85,7 @@ def postprocess(
     metric = None if not held_out.scores else float(rungs["metric"].iloc[-1])
     values = [None if held_out.scores == {} else float(value) for value in rungs["metric"]]
     tables = [workspace.sample_submission, workspace.train_table, workspace.splits, *test.read, *held_out.read]
+    tables += [workspace.fusion] if how and not as_written else []
     record = provenance(
         workspace,
         resolved,
@@ -75,6 +93,7 @@ def postprocess(
         [path for path in tables if path.exists()],
         {
             "videos": {"test": len(submission.videos), "out_of_fold": len(table), "unreadable": reason_of_video},
+            "fused": how or "as the competition file says",
             "metric": {
                 "name": resolved.metric,
                 "out_of_fold": metric,
@@ -84,13 +103,16 @@ def postprocess(
     )
     # The submission comes last: where it is new, all that explains it is new too.
     files.write_table(workspace.results / "ladder.csv", rungs)
+    files.write_table(workspace.results / "changes.csv", _changes(resolved, held_out))
     files.write_table(workspace.results / "out_of_fold.csv", table)
     files.write_json(workspace.provenance, record)
     submission.write(workspace.final, label_of_video)
+    report = write_report(workspace, resolved)
 
     if ladder:
         show_ladder(rungs, resolved.metric, sorted(set(held_out.splits["fold"])))
-    notes = [*held_out.notes, *(f"training clip without scores: {v} ({r})" for v, r in unreadable_training.items())]
+    notes = [how] if how else []
+    notes += [*held_out.notes, *(f"training clip without scores: {v} ({r})" for v, r in unreadable_training.items())]
     show_result(
         workspace.final,
         metric=resolved.metric,
@@ -99,6 +121,7 @@ def postprocess(
         notes=notes,
         reason_of_video=reason_of_video,
         fallback=fallback,
+        report=report,
     )
     return ExitCode.INCOMPLETE if reason_of_video and not allow_unreadable else ExitCode.OK
 
@@ -182,26 +205,40 @@ def _ladder(workspace: Workspace, competition: Competition, test: "Inputs", held
     import pandas as pd
 
     from actionpipe.fusion.inputs import read_truth
-    from actionpipe.fusion.ladder import VALUE_COLUMNS, ladder, steps
+    from actionpipe.fusion.ladder import STEP_COLUMNS, VALUE_COLUMNS, active, ladder, steps
     from actionpipe.fusion.show import TEST
 
-    rungs = steps(competition)
-    rungs[VALUE_COLUMNS] = pd.NA
     if held_out.scores:
-        rungs = ladder(held_out.scores, held_out.evidence, held_out.splits["label"], competition)
+        groups = held_out.splits["group"]
+        rungs = ladder(held_out.scores, held_out.evidence, held_out.splits["label"], competition, groups)
+    else:
+        rungs = steps(competition, [member.name for member in active(competition)])
+        rungs[VALUE_COLUMNS] = pd.NA
     path = workspace.root / "test_truth.csv"
     truth = read_truth(path, competition) if path.exists() else pd.Series(dtype=object)
     if any(truth.index.isin(scores.index).any() for scores in test.scores.values()):
         shown = ladder(test.scores, test.evidence, truth, competition)
-        rungs[[f"{TEST}{column}" for column in VALUE_COLUMNS]] = shown[VALUE_COLUMNS]
+        beside = shown.drop(columns=STEP_COLUMNS[1:]).add_prefix(TEST).rename(columns={f"{TEST}step": "step"})
+        rungs = rungs.merge(beside, on="step", how="left")
     return rungs
+
+
+def _changes(competition: Competition, held_out: "Inputs") -> "pd.DataFrame":
+    """The validation clips whose label a step changed."""
+    import pandas as pd
+
+    from actionpipe.fusion.ladder import CHANGE_COLUMNS, changes
+
+    if not held_out.scores:
+        return pd.DataFrame(columns=CHANGE_COLUMNS)
+    return changes(held_out.scores, held_out.evidence, held_out.splits, competition)
 
 
 def _out_of_fold_table(competition: Competition, held_out: "Inputs") -> "pd.DataFrame":
     """One row a validation clip: truth, fold, every member's and the ensemble's probabilities, the final prediction."""
     import pandas as pd
 
-    from actionpipe.fusion.ladder import blend
+    from actionpipe.fusion.ladder import average, blend
     from actionpipe.fusion.rules import apply_rules
     from actionpipe.fusion.scores import VIDEO
 
@@ -210,7 +247,7 @@ def _out_of_fold_table(competition: Competition, held_out: "Inputs") -> "pd.Data
         return pd.DataFrame(columns=[VIDEO, "label", "fold", "prediction"])
     blended = blend(held_out.scores, competition)
     parts = [held_out.splits[["label", "fold"]]]
-    for name, scores in [*held_out.scores.items(), ("ensemble", blended)]:
+    for name, scores in [*held_out.scores.items(), ("ensemble", average(held_out.scores, competition))]:
         parts.append(scores.loc[held_out.splits.index, classes].add_prefix(f"{name}:"))
     table = pd.concat(parts, axis=1)
     table["prediction"] = apply_rules(blended, held_out.evidence, competition.rules, classes)
@@ -222,6 +259,12 @@ def command(
     competition: Annotated[
         Path | None, typer.Option(help="The competition file, or the name of a shipped one.")
     ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="First choose weights, thresholds and rules on out-of-fold predictions.")
+    ] = False,
+    as_written: Annotated[
+        bool, typer.Option("--as-written", help="Fuse as the competition file says, whatever was tuned.")
+    ] = False,
     ladder: Annotated[bool, typer.Option("--ladder", help="Print what every member and rule is worth.")] = False,
     allow_unreadable: Annotated[
         bool, typer.Option("--allow-unreadable", help="Exit with 0 even if test videos could not be read.")
@@ -229,9 +272,11 @@ def command(
 ) -> ExitCode:
     """Fuse scores and detections into DATA/results/final.csv, and measure out of fold what each step is worth.
 
-    Also written: ladder.csv, out_of_fold.csv and provenance.json beside it.
+    Also written: report.html, ladder.csv, changes.csv, out_of_fold.csv and provenance.json beside it.
     """
-    return postprocess(data, competition, ladder=ladder, allow_unreadable=allow_unreadable)
+    return postprocess(
+        data, competition, tune=tune, as_written=as_written, ladder=ladder, allow_unreadable=allow_unreadable
+    )
 
 
 def main() -> None:

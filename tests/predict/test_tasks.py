@@ -179,4 +179,4 @@ def test_tables_of_videos_read_directly_depend_on_the_videos(given):
 def test_what_a_run_does_to_all_frames_does_not_make_other_tables(given):
     """Whether the detector looks everywhere is told by how far its table goes."""
     task = planned(given)[2]
-    assert inputs_of(given, task, exhaustive=True) == inputs_of(given, task)
+    assert inputs_of(given, task, exhaustive=("test", "val")) == inputs_of(given, task)

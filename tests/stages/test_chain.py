@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import CHECKOUT, stage
 
+from actionpipe.competition import COMPETITIONS, load
 from actionpipe.stages import chain as chain_stage
 from actionpipe.stages.sample import write_sample
 from actionpipe.workspace import Workspace
@@ -36,7 +37,7 @@ def small(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chained(small):
-    result = run_chain(small, *ONE_EPOCH, "--jobs", 2)
+    result = run_chain(small, *ONE_EPOCH, "--jobs", 2, "--folds", "0,1")
     assert result.returncode == 0, result.stdout + result.stderr
     return small, result
 
@@ -56,7 +57,23 @@ def test_the_submission_is_complete(chained):
     assert headings[: len(STAGES)] == [f"== {name}" for name in STAGES]
     assert "What next:" in result.stdout
     for member in ("tsm_plain", "tsm_oversampled", "detector"):
-        assert workspace.best_checkpoint(member, 0).exists()
+        for fold in (0, 1):
+            assert workspace.best_checkpoint(member, fold).exists()
+
+
+@pytest.mark.slow
+def test_several_folds_are_decided_on_and_reported(chained):
+    root, result = chained
+    workspace = Workspace(root)
+    assert "What stays (macro_f1)" in result.stdout
+    nested = pd.read_csv(workspace.results / "nested.csv")
+    splits = pd.read_csv(workspace.splits)
+    assert set(nested["video_filename"]) == set(splits.loc[splits["fold"] < 2, "video"])
+    assert load(workspace.fusion).class_names == load(COMPETITIONS / "sample.yaml").class_names
+    page = workspace.report.read_text(encoding="utf-8")
+    shown = json.loads(workspace.tuning.read_text())["nested"]["value"]
+    assert f"{shown:.3f}" in page
+    assert f"report: {workspace.report}" in result.stdout
 
 
 @pytest.mark.slow
@@ -66,12 +83,13 @@ def test_run_again_it_does_nothing_anew(chained):
     before = {path: path.stat().st_mtime_ns for path in results}
     final = Workspace(root).final.read_bytes()
     started = time.monotonic()
-    result = run_chain(root, *ONE_EPOCH)
+    result = run_chain(root, *ONE_EPOCH, "--folds", "0,1")
     assert result.returncode == 0, result.stderr
     assert {path: path.stat().st_mtime_ns for path in results} == before
     assert Workspace(root).final.read_bytes() == final
-    assert "trained 0 of 3 models" in result.stdout
-    assert "6 tables of scores and detections, 6 of them current" in result.stdout
+    assert "trained 0 of 6 models" in result.stdout
+    assert "10 tables of scores and detections, 10 of them current" in result.stdout
+    assert "2 tables of scores and detections, 2 of them current" in result.stdout
     assert time.monotonic() - started < 60  # seconds on a quiet machine; training alone takes longer
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import CHECKOUT, CLASSES, FRAMES, Tiny, kill_when, stage
 
+from actionpipe.competition import load
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.processes import Processes
 from actionpipe.stages.inference import infer
@@ -94,6 +95,30 @@ def test_the_scores_are_those_of_the_model_run_by_hand(inferred, openmmlab):
         with torch.no_grad():
             logits = model.cls_head.fc_cls(model.backbone(clip).mean(dim=(2, 3))).mean(dim=0)
         assert np.allclose(scores.loc[video, CLASSES].to_numpy(float), logits.softmax(0).numpy(), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_tuning_sees_every_frame_of_the_validation_clips_and_of_the_test_only_what_its_rules_need(tiny, random_weights):
+    with_weights(tiny, random_weights)
+    # No box of random weights is as sure as that, so that the rule cannot stay.
+    rule = {"kind": "detect", "label": "left", "when": CLASSES, "detected": "ball", "score": 0.999, "more_than": 2}
+    tiny.write_competition(rules=[rule])
+    result = stage("inference", 0, "--data", tiny.root, "--tune")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "What stays" in result.stdout
+    splits = pd.read_csv(tiny.workspace.splits)
+    val = pd.read_csv(tiny.workspace.coverage("boxes", 0, "val"))
+    assert set(val["video"]) == set(splits.loc[splits["fold"] == 0, "video"])
+    assert (val["seen"] == FRAMES).all()
+    tuned = load(tiny.workspace.fusion)
+    assert tuned.rules == []
+    assert pd.read_csv(tiny.workspace.coverage("boxes", 0, "test"))["seen"].sum() == 0
+    assert len(pd.read_csv(tiny.workspace.final)) == len(tiny.test)
+
+    # As written the rule could fire on any clip.
+    result = stage("inference", 0, "--data", tiny.root, "--as-written")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert pd.read_csv(tiny.workspace.coverage("boxes", 0, "test"))["seen"].sum() > 0
 
 
 @pytest.mark.slow
