@@ -38,7 +38,7 @@ def _command(
     cfg_options: Annotated[list[str] | None, typer.Option(help="Override a recipe key: key=value.")] = None,
 ) -> ExitCode:
     """Train a detector on a few pictures and print its AP on the same ones."""
-    from actionpipe.stages.train import parse_overrides
+    from actionpipe.flags import parse_overrides
 
     content = _only(json.loads(boxes.read_text(encoding="utf-8")), category)
     shutil.rmtree(scratch, ignore_errors=True)

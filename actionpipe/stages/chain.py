@@ -15,8 +15,8 @@ from actionpipe import competition as competitions
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import read_record, write_json
+from actionpipe.flags import parse_folds, parse_overrides
 from actionpipe.processes import cores
-from actionpipe.stages.train import parse_folds, parse_overrides
 from actionpipe.workspace import Part, Workspace
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"

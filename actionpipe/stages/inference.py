@@ -16,9 +16,9 @@ import typer
 from actionpipe import competition as competitions
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import parse_folds
 from actionpipe.predict.tasks import Task, plan, to_json
 from actionpipe.processes import Processes, choose
-from actionpipe.stages.train import parse_folds
 from actionpipe.workspace import Scored, Workspace
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from actionpipe.command import run
 from actionpipe.competition import Detector, Member
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import read_record
+from actionpipe.flags import parse_folds, parse_overrides
 from actionpipe.processes import Processes, choose
 from actionpipe.splits.leaks import refuse_leaks
 from actionpipe.training.inputs import inputs_of, is_due
@@ -154,42 +155,6 @@ def _show_all(jobs: list[Job], processes: Processes) -> ExitCode:
     one = replace(processes, count=1)
     statuses = [one.run("actionpipe.training.dry_run", job.to_json()) for job in jobs]
     return ExitCode(max(statuses)) if max(statuses) in list(ExitCode) else ExitCode.FAILED
-
-
-def parse_overrides(pairs: list[str]) -> dict[str, Any]:
-    """``["a.b=3", "c=[1, 2]"]`` to ``{"a.b": 3, "c": [1, 2]}``; values are YAML.
-
-    Raises:
-        UserError: a pair without ``=``, or a value that is not YAML.
-    """
-    import yaml
-
-    overrides = {}
-    for pair in pairs:
-        key, sign, value = pair.partition("=")
-        if not sign or not key:
-            raise UserError(f"--cfg-options takes key=value, found '{pair}'; for example train_cfg.max_epochs=10")
-        try:
-            overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UserError(f"--cfg-options {pair}: the value is not YAML; quote it, or close its brackets") from None
-    return overrides
-
-
-def parse_folds(text: str | None, number: int) -> list[int] | None:
-    """``None``, ``all`` or ``0,2`` to fold numbers.
-
-    Raises:
-        UserError: something else.
-    """
-    if text is None:
-        return None
-    if text == "all":
-        return list(range(number))
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise UserError(f"--folds takes 'all' or numbers such as 0,2; found '{text}'") from None
 
 
 def command(

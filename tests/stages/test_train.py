@@ -10,8 +10,9 @@ import yaml
 from conftest import CHECKOUT, Tiny, stage
 
 from actionpipe.errors import UserError
+from actionpipe.flags import parse_folds, parse_overrides
 from actionpipe.stages import train as train_stage
-from actionpipe.stages.train import parse_folds, parse_overrides, train
+from actionpipe.stages.train import train
 from actionpipe.training import inputs
 from actionpipe.training.options import Options
 from actionpipe.training.prepare import MICRO_BATCH, Job

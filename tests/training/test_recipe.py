@@ -8,8 +8,8 @@ from conftest import RECIPES, build
 
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
+from actionpipe.flags import parse_overrides
 from actionpipe.recipes import recipe_digest, recipe_file
-from actionpipe.stages.train import parse_overrides
 from actionpipe.workspace import Workspace
 
 NAMES = sorted(file.stem for file in RECIPES.glob("*.py"))
