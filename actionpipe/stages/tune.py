@@ -13,6 +13,7 @@ import typer
 
 from actionpipe import competition as competitions
 from actionpipe import files
+from actionpipe.command import run
 from actionpipe.competition import Competition
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.tuning import CONFIDENCE
@@ -182,3 +183,12 @@ def command(
 ) -> ExitCode:
     """Choose weights, thresholds and rules on out-of-fold predictions; each stays only if it gains on other clips."""
     return tune(data, competition, confidence=confidence, seed=seed)
+
+
+def main() -> None:
+    """The command line."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

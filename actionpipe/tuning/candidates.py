@@ -94,14 +94,15 @@ class Trials:
 
     def _candidates(self, configuration: Configuration, part: Part) -> Candidates:
         base = self.base(configuration)
-        if part.kind != "rule":
-            options = self._weights() if part.kind == "weights" else tuple((factor,) for factor in FACTORS)
+        if part.kind == "weights":
+            options = self._weights()
             labels = (self.labeller.labels(self.with_option(configuration, part, option)) for option in options)
-            counts = np.stack([self._count(of_option) for of_option in labels])
-            return Candidates(options, (len(options),), counts, base)
+            return Candidates(options, (len(options),), np.stack([self._count(one) for one in labels]), base)
+        if part.kind == "threshold":
+            options = tuple((factor,) for factor in FACTORS)
+            return Candidates(options, (len(options),), self._count_threshold(configuration, part, options), base)
         options, shape = self._settings(part)
-        counts = base + self._count_rule(configuration, part, options)
-        return Candidates(options, shape, counts, base)
+        return Candidates(options, shape, base + self._count_rule(configuration, part, options), base)
 
     def _weights(self) -> tuple[Option, ...]:
         members = len(self.problem.scores)
@@ -133,6 +134,24 @@ class Trials:
         counts = sorted({0.0, own[1], *(float(np.floor(count)) for count in quantiles - 1)})
         return tuple(product(table.scores, counts)), (len(table.scores), len(counts))
 
+    def _count_threshold(
+        self, configuration: Configuration, part: Part, options: tuple[Option, ...]
+    ) -> NDArray[np.float32]:
+        """(K, F, 3 C) with each threshold of a class: it is chosen where it beats the best of the others.
+
+        Thresholds come before any rule: these would see other probabilities.
+        """
+        assert not configuration.rules
+        view, label = self.labeller.view(configuration.weights, configuration.thresholds), part.index
+        first = view.order[:, 0]
+        other = np.where(first == label, view.order[:, 1], first)
+        rival = np.take_along_axis(view.probabilities, other[:, None], axis=1)[:, 0]
+        factors = np.array(options) / configuration.thresholds[label]
+        divided = view.probabilities[:, label] / factors
+        chosen = (divided > rival) | ((divided == rival) & (label < other))
+        clips = np.flatnonzero(chosen.any(axis=0))
+        return self._count(other) + self._sum(other, np.full_like(other, label), clips, chosen[:, clips])
+
     def _count_rule(self, configuration: Configuration, part: Part, options: tuple[Option, ...]) -> NDArray[np.float32]:
         """(K, F, 3 C) what each setting of a rule adds to the counts."""
         problem, names = self.problem, self.problem.competition.class_names
@@ -150,31 +169,26 @@ class Trials:
             at_least = np.array([option[1] for option in options])
             table = problem.counts[part.index]
             rows = [table.scores.index(option[0]) for option in options]
-            clips = np.flatnonzero(may)
-            return self._sum(configuration, place, new, clips, table.counts[rows][:, clips] > at_least[:, None])
+            mask = table.counts[rows] > at_least[:, None]
         else:
             new, may = np.full_like(before, label), before == names.index(rule.over)
             rank = np.argmax(view.order == label, axis=1)  # 0 is the most probable
             mask = (rank > 0) & (rank < np.array(options))
         clips = np.flatnonzero(may)
-        return self._sum(configuration, place, new, clips, mask[:, clips])
-
-    def _sum(
-        self,
-        configuration: Configuration,
-        place: int,
-        new: Labels,
-        clips: NDArray[np.int64],
-        mask: NDArray[np.bool_],
-    ) -> NDArray[np.float32]:
-        """(K, F, 3 C) given the labels (N,) of a rule where it fires, and (K, n) for which of the ``clips`` it does."""
-        problem, folds = self.problem, len(self.problem.folds)
-        view = self.labeller.view(configuration.weights, configuration.thresholds)
         # The rules after this one see the label that it leaves.
         after = self.labeller.follow(view, new, configuration.rules[place:])
-        now = self.labeller.labels(configuration)
+        return self._sum(self.labeller.labels(configuration), after, clips, mask[:, clips])
+
+    def _sum(
+        self, before: Labels, after: Labels, clips: NDArray[np.int64], mask: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """(K, F, 3 C) what is added to the counts where the ``mask`` (K, n) of the ``clips`` says ``after``.
+
+        ``before`` and ``after`` are labels of all clips, (N,).
+        """
+        problem, folds = self.problem, len(self.problem.folds)
         step = tally(problem.truth[clips], after[clips], problem.classes)
-        step -= tally(problem.truth[clips], now[clips], problem.classes)
+        step -= tally(problem.truth[clips], before[clips], problem.classes)
         sums = np.zeros((len(mask), folds, step.shape[1]), np.float32)
         for fold in range(folds):
             inside = self._fold[clips] == fold
