@@ -47,15 +47,15 @@ test_pipeline = [
 train_batch = 4
 test_batch = 8
 
-train_cfg = dict(max_epochs=10, val_interval=2)
+train_cfg = dict(max_epochs=8, val_interval=2)
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(
         type="CosineAnnealingLR",
         by_epoch=True,
         begin=0,
-        end=10,
-        T_max=10,
+        end=8,
+        T_max=8,
         eta_min_ratio=0.01,
         convert_to_iter_based=True,
     ),
