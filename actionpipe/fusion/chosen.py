@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from actionpipe import competition as competitions
@@ -14,7 +15,18 @@ AGAIN = "type: actionpipe tune"
 """What makes it anew."""
 
 
-def chosen(workspace: Workspace, competition: Competition, *, as_written: bool = False) -> tuple[Competition, str]:
+@dataclass(frozen=True)
+class Chosen:
+    """What the members are fused by."""
+
+    competition: Competition
+    tuned: bool
+    """Whether its weights, thresholds and rules are those of ``results/fusion.yaml``."""
+    note: str = ""
+    """A sentence for the user; empty when nothing was ever tuned."""
+
+
+def chosen(workspace: Workspace, competition: Competition, *, as_written: bool = False) -> Chosen:
     """The competition with weights, thresholds and rules of ``results/fusion.yaml`` where that is there and current.
 
     Args:
@@ -22,20 +34,18 @@ def chosen(workspace: Workspace, competition: Competition, *, as_written: bool =
         competition: as written, classes resolved.
         as_written: leave the file aside.
 
-    Returns:
-        The competition to fuse by, and a sentence for the user; an empty one when nothing was ever tuned.
-
     Raises:
         UserError: the file is no competition file, or is about other members, classes or another detector.
     """
     path = workspace.fusion
     if not path.exists():
-        return competition, ""
+        return Chosen(competition, tuned=False)
     if as_written:
-        return competition, f"fused as the competition file says; {path} is left aside (--as-written)"
+        return Chosen(competition, False, f"fused as the competition file says; {path} is left aside (--as-written)")
     record = read_record(workspace.tuning)
     if record is not None and record.get("competition") != fingerprint(competition):
-        return competition, f"the competition file has changed since {path} was made, which is left aside; {AGAIN}"
+        note = f"the competition file has changed since {path} was made, which is left aside; {AGAIN}"
+        return Chosen(competition, False, note)
     tuned = competitions.load(path)
     _check_same(path, tuned, competition)
     weight_of_member = {member.name: member.weight for member in tuned.members}
@@ -46,7 +56,7 @@ def chosen(workspace: Workspace, competition: Competition, *, as_written: bool =
         "thresholds": tuned.thresholds,
         "rules": tuned.rules,
     }
-    return competition.model_copy(update=update), f"fused as tuned on out-of-fold predictions ({path})"
+    return Chosen(competition.model_copy(update=update), True, f"fused as tuned on out-of-fold predictions ({path})")
 
 
 def fingerprint(competition: Competition) -> str:

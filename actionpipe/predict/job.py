@@ -66,8 +66,8 @@ def run_job(argument: str) -> None:
         # fp32 is to mean that: by default cuDNN rounds the factors of its convolutions to 10 bits.
         torch.backends.cudnn.allow_tf32 = engine.precision != "fp32"
     videos = None if job["videos"] is None else Path(job["videos"])
-    competition, _ = chosen(workspace, competition, as_written=job["as_written"])
-    setting = Setting(workspace, competition, engine, videos, tuple(job["exhaustive"]))
+    fused = chosen(workspace, competition, as_written=job["as_written"]).competition
+    setting = Setting(workspace, fused, engine, videos, tuple(job["exhaustive"]))
     work_off(from_json(job["tasks"]), setting)
 
 

@@ -13,8 +13,6 @@ from actionpipe.fusion.tables import numbers, read_text_table
 from actionpipe.workspace import Workspace
 
 ENSEMBLE = "ensemble"
-TUNED = "fused as tuned"
-"""How ``provenance.json`` begins to say that weights, thresholds and rules are those that ``tune`` has chosen."""
 ROUNDING = 1e-6
 """So far may a weighted mean of probabilities leave 0 to 1."""
 ADVICE = "run: bash train.sh 0 && bash inference.sh 0"
@@ -88,8 +86,7 @@ def _nested_labels(workspace: Workspace, videos: list[str], classes: list[str]) 
 
     The report is about ``final.csv``: once that was fused as the competition file says, what was tuned is not in it.
     """
-    fused = (read_record(workspace.provenance) or {}).get("fused", TUNED)
-    if not str(fused).startswith(TUNED):
+    if not (read_record(workspace.provenance) or {}).get("tuned", True):
         return None
     try:
         table = read_text_table(workspace.results / "nested.csv", [VIDEO, "prediction"], ADVICE)

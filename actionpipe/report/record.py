@@ -42,8 +42,8 @@ def provenance(workspace: Workspace) -> Section:
             "Nothing was recorded yet.",
             "python postprocess.py",
         )
-    fused = str(record.get("fused", "")).replace(f"{workspace.root}/", "")
-    rows = [["made", "made", str(record.get("made", ""))], *([["made", "fused", fused]] if fused else [])]
+    fused = "as tuned out of fold" if record.get("tuned") else "as the competition file says"
+    rows = [["made", "made", str(record.get("made", ""))], ["made", "fused", fused]]
     for part, kind in KINDS.items():
         rows += [[kind, name, value] for name, value in _flat(record.get(part)).items()]
     return Section("provenance", {"provenance": pd.DataFrame(rows, columns=PROVENANCE_COLUMNS)})

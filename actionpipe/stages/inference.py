@@ -95,7 +95,7 @@ def infer(
         held_out = [task for task in tasks if task.scored == "val" or task.kind == "clips"]
         _make(held_out, Setting(workspace, competition, chosen, videos, ("val", *every)), processes, job)
         tune_fusion(data, competition_file)
-    fused, _ = fusion_of(workspace, competition, as_written=as_written)
+    fused = fusion_of(workspace, competition, as_written=as_written).competition
     rest = [task for task in tasks if not tune or task not in held_out]
     _make(rest, Setting(workspace, fused, chosen, videos, every), processes, {**job, "as_written": as_written})
     return postprocess(data, competition_file, as_written=as_written, ladder=ladder, allow_unreadable=allow_unreadable)

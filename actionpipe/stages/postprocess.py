@@ -67,7 +67,8 @@ def postprocess(
     competition_file = find(data, competition)
     unresolved = load(competition_file)
     labels = _training_labels(workspace, unresolved)
-    resolved, how = chosen(workspace, unresolved.resolved(labels), as_written=as_written)
+    fusion = chosen(workspace, unresolved.resolved(labels), as_written=as_written)
+    resolved = fusion.competition
     submission = read_submission(workspace.sample_submission, resolved.table)
     test = read_test(workspace, resolved, submission.videos)
     held_out = read_out_of_fold(workspace, resolved)
@@ -84,7 +85,7 @@ def postprocess(
     metric = None if not held_out.scores else float(rungs["metric"].iloc[-1])
     values = [None if held_out.scores == {} else float(value) for value in rungs["metric"]]
     tables = [workspace.sample_submission, workspace.train_table, workspace.splits, *test.read, *held_out.read]
-    tables += [workspace.fusion] if how and not as_written else []
+    tables += [workspace.fusion] if fusion.tuned else []
     record = provenance(
         workspace,
         resolved,
@@ -92,7 +93,7 @@ def postprocess(
         [path for path in tables if path.exists()],
         {
             "videos": {"test": len(submission.videos), "out_of_fold": len(table), "unreadable": reason_of_video},
-            "fused": how or "as the competition file says",
+            "tuned": fusion.tuned,
             "metric": {
                 "name": resolved.metric,
                 "out_of_fold": metric,
@@ -110,7 +111,7 @@ def postprocess(
 
     if ladder:
         show_ladder(rungs, resolved.metric, sorted(set(held_out.splits["fold"])))
-    notes = [how] if how else []
+    notes = [fusion.note] if fusion.note else []
     notes += [*held_out.notes, *(f"training clip without scores: {v} ({r})" for v, r in unreadable_training.items())]
     show_result(
         workspace.final,

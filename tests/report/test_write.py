@@ -106,11 +106,11 @@ def test_what_was_tuned_is_left_aside_when_the_submission_is_not_made_with_it(tm
     data = fill(tmp_path / "data", tuned=True)
     path = data / "results/provenance.json"
     record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, "fused": f"fused as tuned on predictions ({data}/results/fusion.yaml)"}))
+    path.write_text(json.dumps({**record, "tuned": True}))
     html = make(data)
     assert value(data, "macro_f1") == 0.6821
-    assert "fused as tuned on predictions (results/fusion.yaml)" in section(html, "provenance")
-    path.write_text(json.dumps({**record, "fused": "as the competition file says"}))
+    assert "The submission was fused as tuned out of fold." in section(html, "provenance")
+    path.write_text(json.dumps({**record, "tuned": False}))
     html = make(data)
     assert value(data, "macro_f1") == 0.7128
     assert "The submission was fused as the competition file says." in section(html, "provenance")
