@@ -39,21 +39,24 @@ class Gain:
 class Bootstrap:
     """Samples of the groups of N clips, drawn with replacement; the same seed draws the same."""
 
-    def __init__(self, groups: NDArray[Any], seed: int = 0, number: int = NUMBER) -> None:
+    def __init__(self, groups: NDArray[Any], seed: int = 0, number: int = NUMBER, clips: int | None = None) -> None:
         """Draw.
 
         Args:
             groups: (N,) the group of each clip, of any kind that can be sorted.
             seed: of the draws.
             number: samples, B.
+            clips: each sample has about so many clips, N when None. Fewer show how far a smaller set of new clips
+                would stray.
         """
         names, self._group_of_clip = np.unique(groups, return_inverse=True)
         self._groups = len(names)
         random = np.random.default_rng(seed)
+        drawn_groups = self._groups if clips is None else max(1, round(clips * self._groups / len(groups)))
         self._times = np.empty((number, self._groups), np.float32)
         """How often each group stands in each sample: (B, G)."""
         for row in range(number):
-            drawn = random.integers(0, self._groups, self._groups)
+            drawn = random.integers(0, self._groups, drawn_groups)
             self._times[row] = np.bincount(drawn, minlength=self._groups)
 
     def counts(self, rows: NDArray[np.float32], clips: NDArray[np.int64] | None = None) -> NDArray[np.float32]:

@@ -63,7 +63,10 @@ def _pass(group: list[tuple[Task, Any]], setting: Setting) -> None:
                 for (video, count, _), probabilities in zip(due, scores, strict=True):
                     part.add(rank(), {"video": video, "frames": count, "scores": probabilities.tolist()})
 
-        names = "+".join(dict.fromkeys(f"{task.member} fold {task.fold}" for task in parts))
+        folds_of: dict[str, list[str]] = {}
+        for task in parts:
+            folds_of.setdefault(task.member, []).append(str(task.fold))
+        names = " + ".join(f"{member} fold {','.join(folds)}" for member, folds in folds_of.items())
         with setting.shared(parts[group[0][0]].folder) as shared:
             work_through(
                 # A GPU takes as many at once as the recipe says; a CPU gains nothing by it.

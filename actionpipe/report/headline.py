@@ -19,6 +19,8 @@ from actionpipe.workspace import Workspace
 COLUMNS = ["name", "value", "low", "high", "of"]
 NESTED, LADDER, LABELS = "nested", "ladder", "labels"
 """Where the headline number is from: each part decided on the others alone, the ladder's last step, or the labels."""
+TUNING = ["as_written", "expected"]
+"""Beside the headline: the competition file before tuning, and what so few clips as the test has may show."""
 FACTS = ["clips", "groups", "folds", "submission_rows", "unreadable_test_videos"]
 
 
@@ -44,7 +46,7 @@ def headline(workspace: Workspace, competition: Competition, predictions: Predic
     if figure is not None:
         rows.append([competition.metric, figure.value, figure.low, figure.high, figure.of])
     if figure is not None and figure.of == NESTED:
-        rows += [["as_written", *interval, "tuning"] for interval in _as_written(workspace)]
+        rows += [[name, *interval, "tuning"] for name in TUNING for interval in _of_tuning(workspace, name)]
     rows += [[name, value, None, None, LABELS] for name, value in _others(competition, predictions).items()]
     unreadable = unreadable_test_videos(workspace)
     submission = _submission_rows(workspace, competition)
@@ -64,7 +66,7 @@ def headline(workspace: Workspace, competition: Competition, predictions: Predic
         "final": "final.csv" if workspace.final.exists() else "",
         "unreadable": unreadable,
         "why": why,
-        "metrics": [name for name in table["name"] if name not in {*FACTS, "as_written", competition.metric}],
+        "metrics": [name for name in table["name"] if name not in {*FACTS, *TUNING, competition.metric}],
     }
     missing = "" if figure else "No clip was predicted by models that had not seen it, so there is no figure to trust."
     return Section("headline", {"headline": table}, missing, "bash train.sh 0 && bash inference.sh 0", facts=facts)
@@ -96,9 +98,9 @@ def _figure(workspace: Workspace, competition: Competition, predictions: Predict
     return Figure(value, None, None, NESTED if predictions.nested else LABELS)
 
 
-def _as_written(workspace: Workspace) -> list[tuple[float, float, float]]:
-    """Value and interval of the competition file before tuning; none or one."""
-    interval = _interval((read_record(workspace.tuning) or {}).get("as_written"))
+def _of_tuning(workspace: Workspace, name: str) -> list[tuple[float, float, float]]:
+    """Value and interval of one of ``TUNING``; none or one."""
+    interval = _interval((read_record(workspace.tuning) or {}).get(name))
     return [] if interval is None else [interval]
 
 

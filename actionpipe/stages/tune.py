@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from actionpipe.evaluate.bootstrap import Bootstrap
     from actionpipe.fusion.inputs import Inputs
     from actionpipe.tuning.nested import Outcome
     from actionpipe.tuning.problem import Problem
@@ -145,6 +146,7 @@ def _write(
         "parts": len(problem.folds),
         "nested": _measured(bootstrap, problem, outcome.nested),
         "as_written": _measured(bootstrap, problem, outcome.written),
+        "expected": _expected(workspace, problem, outcome.nested, int(facts["seed"])),
         "resamples": NUMBER,
         **facts,
         "competition": fingerprint(competition),
@@ -162,11 +164,22 @@ def _write(
     show(table, record, workspace.fusion)
 
 
-def _measured(bootstrap: "object", problem: "Problem", labels: "NDArray[np.int64]") -> dict[str, float]:
+def _expected(
+    workspace: Workspace, problem: "Problem", labels: "NDArray[np.int64]", seed: int
+) -> dict[str, float] | None:
+    """The nested metric as so few clips as the test has would show it; None without a test."""
     from actionpipe.evaluate.bootstrap import Bootstrap
+    from actionpipe.fusion.submission import read_submission
+
+    if not workspace.sample_submission.exists():
+        return None
+    clips = len(read_submission(workspace.sample_submission, problem.competition.table).rows)
+    return {**_measured(Bootstrap(problem.group, seed, clips=clips), problem, labels), "clips": clips}
+
+
+def _measured(bootstrap: "Bootstrap", problem: "Problem", labels: "NDArray[np.int64]") -> dict[str, float]:
     from actionpipe.evaluate.metrics import measure
 
-    assert isinstance(bootstrap, Bootstrap)
     competition = problem.competition
     low, high = bootstrap.interval(competition.metric, problem.truth, labels, problem.classes)
     value = measure(competition.metric, problem.truth, labels, competition.class_names)

@@ -27,20 +27,30 @@ def show(table: pd.DataFrame, record: Mapping[str, Any], fusion: Path, console: 
     board.add_column("with it", justify="right", no_wrap=True)
     board.add_column("gain (95% interval)", justify="right", no_wrap=True)
     board.add_column("changed", justify="right", no_wrap=True)
-    board.add_column("why", overflow="fold")
     for _, row in table.iterrows():
         gain = changed = ""
         if not pd.isna(row["gain"]):
             gain = f"{row['gain']:+.4f} ({row['low']:+.3f} to {row['high']:+.3f})"
             changed = f"{row['changed']}: +{row['better']} -{row['worse']}" if row["changed"] else "0"
         words = f"{row['part']} ({row['setting']})" if row["kept"] == "yes" else row["part"]
-        board.add_row(escape(words), row["kept"], f"{row['metric']:.4f}", gain, changed, escape(row["reason"]))
+        board.add_row(escape(words), row["kept"], f"{row['metric']:.4f}", gain, changed)
     console.print(board)
+    console.print(
+        "gain: over all that was kept before, on clips that the setting was not fitted on; leaderboard.csv has the "
+        "setting and the reason of each",
+        soft_wrap=True,
+    )
     for name, words in (("nested", "tuned, each fold by what the others chose"), ("as_written", "as written")):
         value = record[name]
         console.print(
             f"{words}: {record['metric']} {value['value']:.4f} (95% interval {value['low']:.4f} to "
             f"{value['high']:.4f}) on {record['clips']} clips",
+            soft_wrap=True,
+        )
+    if expected := record["expected"]:
+        console.print(
+            f"a test of {expected['clips']} clips may show {expected['low']:.4f} to {expected['high']:.4f}, and more "
+            f"as it is scored by the models of {len(record['folds'])} folds together",
             soft_wrap=True,
         )
     console.print(f"written: {escape(str(fusion))}; next: python postprocess.py, which fuses by it", soft_wrap=True)

@@ -74,6 +74,20 @@ def test_clips_of_one_group_are_drawn_together_which_widens_the_interval() -> No
     assert together[1] - together[0] > 2 * (alone[1] - alone[0])
 
 
+def test_a_smaller_set_of_clips_strays_further() -> None:
+    random = np.random.default_rng(0)
+    truth = np.zeros(400, np.int64)
+    predicted = (random.random(400) < 0.4).astype(np.int64)
+
+    def width(clips: int | None) -> float:
+        low, high = Bootstrap(np.arange(400) // 2, clips=clips).interval("accuracy", truth, predicted, 2)
+        return high - low
+
+    # With a quarter of the clips the spread doubles.
+    assert width(400) == width(None)
+    assert 1.7 < width(100) / width(None) < 2.3
+
+
 def test_nothing_changed_is_no_gain() -> None:
     truth = np.array([0, 1, 2])
     gain = Bootstrap(truth, number=10).gain("accuracy", truth, truth, truth, 3)

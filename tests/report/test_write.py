@@ -75,6 +75,7 @@ def test_after_tuning_the_headline_and_the_labels_are_nested(tmp_path: Path) -> 
     html = make(data)
     assert [value(data, "macro_f1", column) for column in ("value", "low", "high")] == [0.6821, 0.4771, 0.8813]
     assert value(data, "as_written") == 0.7001
+    assert "between 0.401 and 0.902 by chance alone" in section(html, "headline")
     assert "0.682" in section(html, "headline")
     assert "somewhat too good" not in section(html, "headline")
     nested = pd.read_csv(data / "results/nested.csv").set_index("video_filename")["prediction"]

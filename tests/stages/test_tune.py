@@ -69,6 +69,9 @@ def test_what_it_writes_and_that_postprocess_takes_it(data: Path, capsys: pytest
     )
     record = json.loads(workspace.tuning.read_text())
     assert record["nested"]["low"] <= record["nested"]["value"] <= record["nested"]["high"]
+    expected = record["expected"]
+    assert expected["clips"] == len(TEST) and expected["value"] == record["nested"]["value"]
+    assert expected["low"] < record["nested"]["low"], "six clips stray further than 240"
     nested = pd.read_csv(workspace.results / "nested.csv")
     assert len(nested) == record["clips"] == 240 and record["groups"] == 120
     commands = (workspace.results / "inference_instructions.txt").read_text()
