@@ -111,9 +111,8 @@ def _make(tasks: Sequence[Task], setting: "Setting", processes: Processes, job: 
 
     current = count_current(tasks, setting)
     engine = setting.engine
-    print(
-        f"{len(tasks)} tables of scores and detections, {current} of them current ({engine.name}, {engine.precision})"
-    )
+    how = f"({engine.name}, {engine.precision})"
+    print(f"{len(tasks)} tables of scores and detections, {current} of them current {how}", flush=True)
     if current == len(tasks):
         return
     content = {**job, "exhaustive": setting.exhaustive, "tasks": to_json(tasks)}

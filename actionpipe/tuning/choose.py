@@ -150,7 +150,10 @@ class Chooser:
         labels = self._labels(trial)
         gain = gain or self._gain(self._labels(fits), labels)
         kept = self._stays(gain, needed) and trial.final != fits.final
-        steps.append(Step(part, trial.final, kept, self._metric(labels), gain, _reason(gain, kept=kept)))
+        reason = _reason(gain, kept=kept)
+        if trial.final == fits.final and gain.changed:
+            reason = "fitted on all clips it changes nothing"
+        steps.append(Step(part, trial.final, kept, self._metric(labels), gain, reason))
         return trial if kept else fits
 
     def _prune(self, steps: list[Step], fits: _Fits) -> tuple[_Fits, list[Step]]:
