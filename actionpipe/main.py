@@ -13,6 +13,7 @@ from actionpipe.stages import (
     check,
     check_augment,
     check_leaks,
+    eval,
     extract,
     inference,
     plan,
@@ -36,6 +37,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "postprocess": postprocess.command,
     "report": report.command,
     "submit": submit.command,
+    "eval": eval.command,
     "sample": sample.command,
     "adopt": adopt.command,
 }

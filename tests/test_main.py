@@ -12,7 +12,7 @@ from actionpipe.errors import ExitCode
 
 VERBS = [
     *("run", "plan", "extract", "preprocess", "train", "inference", "tune", "postprocess", "report", "submit"),
-    *("sample", "adopt"),
+    *("eval", "sample", "adopt"),
 ]
 GROUPS = {"check": ["parity", "augment", "leaks"]}
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actionpipe.competition import Competition
 from actionpipe.errors import UserError
 from actionpipe.report.predictions import Predictions
 from actionpipe.report.section import Section, empty
@@ -40,26 +39,32 @@ class Picture:
     height: int
 
 
-def mistakes(workspace: Workspace, competition: Competition, predictions: Predictions | None) -> Section:
+def mistakes(
+    workspace: Workspace | None,
+    classes: Sequence[str],
+    predictions: Predictions | None,
+    clips: str = "Out-of-fold clips",
+) -> Section:
     """Wrong labels, the most confident first; columns ``COLUMNS`` and ``<source>:<class>`` probabilities, 0 to 1.
 
-    The confidence is what the ensemble gives the wrong label, before any rule.
+    The confidence is what the ensemble gives the wrong label, before any rule. ``clips`` says what clips these are;
+    without a workspace no frames are looked for.
     """
-    classes = competition.class_names
     if predictions is None:
         command = "bash train.sh 0 && bash inference.sh 0"
         return Section("mistakes", {"mistakes": empty(COLUMNS)}, "There are no out-of-fold predictions.", command)
     table = mistake_table(predictions, classes)
     if not len(table):
         return Section("mistakes", {"mistakes": table}, "Not one clip was labelled wrong.")
-    pictures = {video: _pictures(entry) for video, entry in _folders(workspace, list(table["video"])).items()}
+    folders = {} if workspace is None else _folders(workspace, list(table["video"]))
+    pictures = {video: _pictures(entry) for video, entry in folders.items()}
     shown = {
         row["video"]: _shown_classes(
             row["truth"], row["predicted"], [row[f"ensemble:{name}"] for name in classes], classes
         )
         for _, row in table.iterrows()
     }
-    facts = {"pictures": pictures, "shown": shown, "sources": list(predictions.probabilities)}
+    facts = {"pictures": pictures, "shown": shown, "sources": list(predictions.probabilities), "clips": clips}
     wrong = sum(t != p for t, p in zip(predictions.truth, predictions.labels, strict=True))
     notes = [f"The {len(table)} most confident of {wrong} mistakes."] if wrong > len(table) else []
     return Section("mistakes", {"mistakes": table}, notes=notes, facts=facts)

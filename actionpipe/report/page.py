@@ -7,7 +7,6 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from actionpipe.competition import Competition
 from actionpipe.report import charts, words
 from actionpipe.report.section import Section
 
@@ -32,28 +31,40 @@ TITLES = {
     "timings": "Time by stage",
     "provenance": "Provenance",
 }
-"""Section -> its heading, in the order of the page."""
+"""Section -> its heading, in the order of the report."""
 MOST_ROWS = 300
 """A longer table of clips is cut on the page; its CSV has all rows."""
 
 
-def page(competition: Competition, sections: Sequence[Section], tables_folder: str) -> str:
-    """The HTML of the report.
+def page(
+    name: str,
+    about: str,
+    metric: str,
+    sections: Sequence[Section],
+    tables_folder: str,
+    titles: Mapping[str, str] = TITLES,
+) -> str:
+    """The HTML of a report.
 
     Args:
-        competition: its name and metric stand at the top.
-        sections: one of each key of ``TITLES``, in that order.
+        name: stands at the top.
+        about: a sentence below it.
+        metric: what the sections speak of, one of ``metrics.METRICS``.
+        sections: with keys of ``titles``, in the order of the page.
         tables_folder: where the CSV files lie, relative to the page.
+        titles: the heading of each section.
     """
     head, body, style = (_file(name) for name in ("theme.js", "report.js", "report.css"))
     return (
         _environment()
         .get_template("page.html")
         .render(
-            competition=competition,
+            name=name,
+            about=about,
+            metric=metric,
             sections=sections,
             section_of_key={section.key: section for section in sections},
-            titles=TITLES,
+            titles=titles,
             folder=tables_folder,
             theme_script=_safe(head),
             script=_safe(body),
@@ -112,7 +123,10 @@ def _environment() -> "Environment":
 
 
 def _made(sections: Sequence[Section]) -> str:
-    table = next(section for section in sections if section.key == "provenance").tables["provenance"]
+    tables = [section.tables["provenance"] for section in sections if section.key == "provenance"]
+    if not tables:
+        return ""
+    table = tables[0]
     found = table.loc[table["kind"] == "made", "value"].tolist()
     return str(found[0]) if found else ""
 

@@ -1,6 +1,7 @@
 """How good the out-of-fold labels are: confusion, figures by class, calibration."""
 
-from actionpipe.competition import Competition
+from collections.abc import Sequence
+
 from actionpipe.evaluate.calibration import BINS, reliability_table
 from actionpipe.evaluate.calibration import COLUMNS as CALIBRATION_COLUMNS
 from actionpipe.evaluate.classes import COLUMNS as CLASS_COLUMNS
@@ -14,26 +15,25 @@ MISSING = "There are no out-of-fold predictions."
 COMMAND = "bash train.sh 0 && bash inference.sh 0"
 
 
-def confusion(competition: Competition, predictions: Predictions | None) -> Section:
+def confusion(names: Sequence[str], predictions: Predictions | None) -> Section:
     """The confusion matrix of the final labels."""
     if predictions is None:
         return Section("confusion", {"confusion": empty(CONFUSION_COLUMNS)}, MISSING, COMMAND)
-    table = confusion_table(predictions.truth, predictions.labels, competition.class_names)
-    return Section("confusion", {"confusion": table}, facts={"classes": competition.class_names})
+    table = confusion_table(predictions.truth, predictions.labels, names)
+    return Section("confusion", {"confusion": table}, facts={"classes": list(names)})
 
 
-def classes(competition: Competition, predictions: Predictions | None) -> Section:
+def classes(names: Sequence[str], predictions: Predictions | None) -> Section:
     """Precision, recall and F1 of the final labels, average precision of the ensemble's probabilities, by class."""
     if predictions is None:
         return Section("classes", {"classes": empty(CLASS_COLUMNS)}, MISSING, COMMAND)
-    names = competition.class_names
     table = class_table(predictions.truth, predictions.labels, names, predictions.ensemble)
     return Section("classes", {"classes": table})
 
 
-def calibration(competition: Competition, predictions: Predictions | None) -> Section:
+def calibration(names: Sequence[str], predictions: Predictions | None) -> Section:
     """The reliability table of the ensemble's most probable class, before any rule."""
     if predictions is None:
         return Section("calibration", {"calibration": empty(CALIBRATION_COLUMNS)}, MISSING, COMMAND)
-    table = reliability_table(predictions.truth, predictions.ensemble, competition.class_names, BINS)
+    table = reliability_table(predictions.truth, predictions.ensemble, names, BINS)
     return Section("calibration", {"calibration": table})

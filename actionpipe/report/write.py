@@ -12,6 +12,7 @@ from actionpipe.report.predictions import Predictions, read_predictions
 from actionpipe.report.section import Section
 from actionpipe.workspace import Workspace
 
+ABOUT = "What the videos were labelled as, how good that is on clips the models had not seen, and where it fails."
 TABLES = "report"
 """The folder of the tables, beside the page."""
 
@@ -35,13 +36,13 @@ def write_report(workspace: Workspace, competition: Competition) -> Path:
         "balance": lambda: folds.balance(workspace),
         "folds": lambda: folds.folds(workspace, competition),
         "curves": lambda: curves.curves(workspace, competition),
-        "confusion": lambda: quality.confusion(competition, predictions),
-        "classes": lambda: quality.classes(competition, predictions),
+        "confusion": lambda: quality.confusion(competition.class_names, predictions),
+        "classes": lambda: quality.classes(competition.class_names, predictions),
         "ladder": lambda: decisions.ladder(workspace),
         "leaderboard": lambda: decisions.leaderboard(workspace),
         "changes": lambda: decisions.changes(workspace),
-        "mistakes": lambda: mistakes.mistakes(workspace, competition, predictions),
-        "calibration": lambda: quality.calibration(competition, predictions),
+        "mistakes": lambda: mistakes.mistakes(workspace, competition.class_names, predictions),
+        "calibration": lambda: quality.calibration(competition.class_names, predictions),
         "detection": lambda: detection.detection(workspace, competition),
         "videos": lambda: videos.videos(workspace),
         "timings": lambda: record.timings(workspace),
@@ -51,7 +52,7 @@ def write_report(workspace: Workspace, competition: Competition) -> Path:
     for section in sections:
         for name, table in section.tables.items():
             files.write_table(workspace.report.parent / TABLES / f"{name}.csv", table)
-    files.write_text(workspace.report, page(competition, sections, TABLES))
+    files.write_text(workspace.report, page(competition.name, ABOUT, competition.metric, sections, TABLES))
     return workspace.report
 
 

@@ -1,0 +1,107 @@
+"""True labels by video, from a CSV table or a list of mmaction2, joined with the videos of a score table."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from actionpipe.errors import UserError
+from actionpipe.splits.faults import Faults
+from actionpipe.splits.tables import read_rows
+
+
+def read_labels(path: Path, classes: Sequence[str], video_column: str, label_column: str) -> dict[str, str]:
+    """Class name by video, in the order of the file.
+
+    Args:
+        path: a ``.csv`` with the two columns (labels are class names), or a list of mmaction2 with a clip a line,
+            ``path label`` or ``directory frames label`` (labels are indices into ``classes``).
+        classes: in order.
+        video_column: of a CSV.
+        label_column: of a CSV.
+
+    Raises:
+        UserError: no such file or column; an unknown label, a video twice: all of them, with line numbers.
+    """
+    faults = Faults()
+    if path.suffix == ".csv":
+        rows = _csv_rows(path, video_column, label_column, faults)
+    else:
+        rows = _list_rows(path, classes, faults)
+    line_of_video: dict[str, int] = {}
+    label_of_video: dict[str, str] = {}
+    for line, video, label in rows:
+        if label not in classes:
+            faults.add(
+                "label", f"{path}, line {line}: '{label}' is not one of the scored classes: {', '.join(classes)}"
+            )
+        if video in line_of_video:
+            faults.add("double", f"{path}, line {line}: '{video}' stands on line {line_of_video[video]} already")
+        line_of_video.setdefault(video, line)
+        label_of_video[video] = label
+    faults.stop()
+    if not label_of_video:
+        raise UserError(f"{path} names no video; give a table or list with a clip a line")
+    return label_of_video
+
+
+def join(labels: dict[str, str], videos: Sequence[str], path: Path) -> dict[str, str]:
+    """Class name by scored video: names that are equal, else those of which only one has the stem.
+
+    Lists of mmaction2 name the folder of a clip's frames (``walk/a_frames``) where score tables name the video.
+
+    Args:
+        labels: class name by name in the file of labels.
+        videos: of the score table.
+        path: the file of labels, for messages.
+
+    Raises:
+        UserError: a labelled clip was not scored, or its name fits several that were.
+    """
+    scored = set(videos)
+    of_stem: dict[str, list[str]] = {}
+    for video in videos:
+        of_stem.setdefault(_stem(video), []).append(video)
+    joined: dict[str, str] = {}
+    faults = Faults()
+    for name, label in labels.items():
+        fitting = [name] if name in scored else of_stem.get(_stem(name), [])
+        if len(fitting) == 1:
+            joined[fitting[0]] = label
+        elif fitting:
+            faults.add("several", f"{path}: '{name}' may be {' or '.join(fitting)}; give the whole name")
+        else:
+            faults.add("none", f"{path}: '{name}' has no scores; score it, or take it out of the list")
+    faults.stop()
+    return joined
+
+
+def _csv_rows(path: Path, video_column: str, label_column: str, faults: Faults) -> list[tuple[int, str, str]]:
+    columns = {video_column: "--video-column", label_column: "--label-column"}
+    rows = read_rows(path, columns, faults, hint="give a .csv table or a list of mmaction2 with --labels")
+    faults.stop()
+    return [(row.line, row.cells[video_column], row.cells[label_column]) for row in rows]
+
+
+def _list_rows(path: Path, classes: Sequence[str], faults: Faults) -> list[tuple[int, str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"no labels at {path}; give a .csv table or a list of mmaction2") from None
+    except (UnicodeDecodeError, IsADirectoryError) as error:
+        raise UserError(f"{path} is not a UTF-8 list ({error}); give a .csv table or a list of mmaction2") from None
+    rows: list[tuple[int, str, str]] = []
+    for line, content in enumerate(text.split("\n"), start=1):
+        if not (parts := content.strip().rsplit(" ", 1))[0]:
+            continue
+        if len(parts) < 2 or not parts[1].isdecimal() or int(parts[1]) >= len(classes):
+            wanted = f"'path label' with a label from 0 to {len(classes) - 1}"
+            faults.add("line", f"{path}, line {line}: expected {wanted}, found {content!r}")
+            continue
+        name, _, frames = parts[0].rpartition(" ")
+        # The second of three is the number of frames: a path has a suffix there.
+        rows.append((line, name if name and frames.isdecimal() else parts[0], classes[int(parts[1])]))
+    return rows
+
+
+def _stem(name: str) -> str:
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return last.removesuffix("_frames") if last.endswith("_frames") else PurePosixPath(last).stem
