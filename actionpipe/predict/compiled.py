@@ -15,6 +15,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ from actionpipe.files import read_record, write_json
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.networks import TorchNetwork
 
+_MAKING_CORE = threading.Lock()
 MOST_SHAPES = 4
 """Compiled networks are kept for so many input shapes: each has its own buffers."""
 TOLERANCE = {"fp32": 1e-3, "bf16": 0.25, "fp16": 0.05}
@@ -185,11 +187,19 @@ def _keep(model: Any, path: Path) -> None:
         made.replace(path)  # the one that is looked for comes last
 
 
-@cache
 def _core() -> Any:
     """OpenVINO's core, one a process: the second one that is freed leaves signal handlers without their stack."""
+    with _MAKING_CORE:
+        return _made_core()
+
+
+@cache
+def _made_core() -> Any:
     import openvino
 
+    # The first array that becomes a tensor sets up pybind11's view of NumPy. When two threads do that at once, one waits
+    # for Python's lock and the other, which has that, for the set-up: for ever.
+    openvino.Tensor(np.zeros(1, np.float32))
     return openvino.Core()
 
 
