@@ -197,8 +197,8 @@ def _core() -> Any:
 def _made_core() -> Any:
     import openvino
 
-    # The first array that becomes a tensor sets up pybind11's view of NumPy. When two threads do that at once, one waits
-    # for Python's lock and the other, which has that, for the set-up: for ever.
+    # The first array that becomes a tensor sets up pybind11's view of NumPy. When two threads do that at once, one may
+    # wait for Python's lock, and the other, which has that, for the set-up: for ever.
     openvino.Tensor(np.zeros(1, np.float32))
     return openvino.Core()
 
