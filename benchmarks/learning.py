@@ -42,15 +42,23 @@ def _command(
     fold: Annotated[int, typer.Option(min=0, help="Which fold.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of each run.")] = 15,
     seeds: Annotated[str, typer.Option(help="Seeds, the same for both sides.")] = "0,1,2",
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Clips of a step; the recipe's when None. See below.")
+    ] = None,
     precision: Annotated[str, typer.Option(help="Of ours: auto, fp32, bf16 or fp16.")] = "auto",
     csv_file: Annotated[Path | None, typer.Option("--csv", help="File to write all curves to.")] = None,
 ) -> None:
-    """Compare the curves of training with those of mmaction2's own loop."""
+    """Compare the curves of training with those of mmaction2's own loop.
+
+    Ours fills an epoch's last batch up with clips from its beginning, where the peer takes a small one: only a batch
+    that divides the fold's clips shows both the same.
+    """
     path = competitions.find(data, competition)
     rows: list[dict[str, Any]] = []
     for seed in map(int, seeds.split(",")):
         for side in ("peer", "ours"):
-            overrides = {"train_cfg.max_epochs": epochs, "train_cfg.val_interval": 1}
+            overrides: dict[str, Any] = {"train_cfg.max_epochs": epochs, "train_cfg.val_interval": 1}
+            overrides |= {} if batch is None else {"train_batch": batch}
             job = Job(str(data), str(path), member, fold, "cpu", overrides, False, seed, Options(precision=precision))
             curves = _run(side, job)
             last = curves[-1]
