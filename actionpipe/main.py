@@ -13,6 +13,8 @@ from actionpipe.stages import (
     check,
     check_augment,
     check_leaks,
+    check_videos,
+    data,
     eval,
     extract,
     inference,
@@ -28,6 +30,7 @@ from actionpipe.stages import (
 
 VERBS: dict[str, Callable[..., Any]] = {
     "run": chain.command,
+    "data": data.command,
     "plan": plan.command,
     "extract": extract.command,
     "preprocess": preprocess.command,
@@ -44,7 +47,12 @@ VERBS: dict[str, Callable[..., Any]] = {
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
     "check": (
         "Check what the pipeline does on this machine; DATA is left as it is.",
-        {"parity": check.parity, "augment": check_augment.augment, "leaks": check_leaks.leaks},
+        {
+            "parity": check.parity,
+            "augment": check_augment.augment,
+            "leaks": check_leaks.leaks,
+            "videos": check_videos.videos,
+        },
     ),
 }
 """Verbs with verbs of their own, each with its line of help."""

@@ -11,10 +11,10 @@ from actionpipe import main as script
 from actionpipe.errors import ExitCode
 
 VERBS = [
-    *("run", "plan", "extract", "preprocess", "train", "inference", "tune", "postprocess", "report", "submit"),
+    *("run", "data", "plan", "extract", "preprocess", "train", "inference", "tune", "postprocess", "report", "submit"),
     *("eval", "sample", "adopt"),
 ]
-GROUPS = {"check": ["parity", "augment", "leaks"]}
+GROUPS = {"check": ["parity", "augment", "leaks", "videos"]}
 
 
 def call(monkeypatch, *arguments):

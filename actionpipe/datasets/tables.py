@@ -1,0 +1,111 @@
+"""The pipeline's tables of a dataset, and the competition file that fits them."""
+
+import textwrap
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from actionpipe.datasets.listed import Dataset, Listed
+from actionpipe.planning.balance import choose_folds
+from actionpipe.planning.proposal import name_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDTH = 118
+
+
+def make_tables(dataset: Dataset) -> "dict[str, pd.DataFrame]":
+    """The tables by file name.
+
+    ``train.csv`` has a ``group`` where any is known (a clip without one is its own) and a ``split`` where the dataset
+    has three parts. ``test_truth.csv`` holds the test clips whose label is known; without any there is no such table.
+
+    Args:
+        dataset: with a test part.
+    """
+    import pandas as pd
+
+    train = [clip for clip in dataset.clips if clip.split != "test"]
+    test = [clip for clip in dataset.clips if clip.split == "test"]
+    columns = {"video_filename": [clip.video for clip in train], "class": [clip.label for clip in train]}
+    if has_groups(dataset):
+        columns["group"] = [_group(clip) for clip in train]
+    if any(clip.split == "val" for clip in train):
+        columns["split"] = [clip.split for clip in train]
+    tables = {
+        "train.csv": pd.DataFrame(columns),
+        "sample_submission.csv": pd.DataFrame({"video_filename": [clip.video for clip in test], "class": ""}),
+    }
+    known = [clip for clip in test if clip.label is not None]
+    if known:
+        truth = {"video_filename": [clip.video for clip in known], "class": [clip.label for clip in known]}
+        tables["test_truth.csv"] = pd.DataFrame(truth)
+    return tables
+
+
+def has_groups(dataset: Dataset) -> bool:
+    """Whether groups of training clips are known."""
+    return any(clip.group for clip in dataset.clips if clip.split != "test")
+
+
+def propose_competition(dataset: Dataset, data: Path, kind: str) -> str:
+    """The text of a small competition file, with the next commands above it.
+
+    Raises:
+        UserError: there are too few clips or groups to cut folds.
+    """
+    train = [clip for clip in dataset.clips if clip.split != "test"]
+    units: dict[str, set[str]] = {name: set() for name in dataset.classes}
+    for clip in train:
+        units[clip.label or ""].add(_group(clip))
+    most = max(Counter(clip.label for clip in train).values())
+    number, why = choose_folds(
+        len({_group(clip) for clip in train}),
+        {name: len(found) for name, found in units.items()},
+        most,
+        "groups" if has_groups(dataset) else "clips",
+    )
+    table = {"video": "video_filename", "label": "class", **({"group": "group"} if has_groups(dataset) else {})}
+    recipe = "tsm_mobilenetv2_whole" if dataset.has_sides else "tsm_mobilenetv2"
+    sides = "; classes differ by left and right, so nothing is mirrored" if dataset.has_sides else ""
+    sections: list[tuple[str, dict[str, Any]]] = [
+        ("", {"name": name_of(data)}),
+        ("the order of the score columns, and of label ids", {"classes": dataset.classes}),
+        ("clips of one group never stand in two folds" if has_groups(dataset) else "", {"table": table}),
+        ("", {"metric": dataset.metric}),
+        (why, {"folds": {"number": number, "seed": 42, "train": [0]}}),
+        (f"one small network{sides}", {"members": [{"name": "tsm_plain", "recipe": recipe, "clips": "plain"}]}),
+    ]
+    return _next_commands(data, kind) + "".join(_comment(reason) + _dump(value) for reason, value in sections)
+
+
+def _group(clip: Listed) -> str:
+    return clip.group or clip.video
+
+
+def _next_commands(data: Path, kind: str) -> str:
+    # A path with letters that end a comment would end this one.
+    folder = data.as_posix() if data.as_posix().isprintable() else "DATA"
+    return f"""\
+# Made by actionpipe data {kind}; every line is yours to change. Next:
+#   python extract.py --dir VIDEOS --output-root "{folder}/train_raw_frame"
+#   ln -s train_raw_frame "{folder}/test_raw_frame"     # if one folder holds all videos; else extract the test's there
+#   python preprocess.py --data "{folder}"
+#   bash train.sh 0 --data "{folder}"                   # 0 is the CPU; actionpipe plan proposes more members
+#   bash inference.sh 0 --data "{folder}"
+"""
+
+
+def _comment(reason: str) -> str:
+    plain = " ".join("".join(letter if letter.isprintable() else " " for letter in reason).split())
+    lines = textwrap.wrap(plain[:1].upper() + plain[1:], WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def _dump(value: dict[str, Any]) -> str:
+    # Its keys in block style, and what is innermost in one line.
+    flow = None if any(isinstance(below, dict | list) for below in value.values()) else False
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=flow)
