@@ -33,7 +33,7 @@ def read_mmaction(source: Path, options: Options, faults: Faults) -> Dataset:
     frames = []
     for part, path in path_of_part.items():
         for where, line in read_lines(path, faults):
-            parsed = _parse(line)
+            parsed = parse_line(line)
             if parsed is None:
                 faults.add(
                     "line", f"{where}: expected '<path> <label id>' or '<dir> <frames> <label id>', found '{line}'"
@@ -57,7 +57,7 @@ def read_mmaction(source: Path, options: Options, faults: Faults) -> Dataset:
     return Dataset(list(class_of_id.values()), group_by_name(clips), notes=notes)
 
 
-def _parse(line: str) -> tuple[str, bool, str] | None:
+def parse_line(line: str) -> tuple[str, bool, str] | None:
     """Name, whether it is a folder of frames, label id; None when the line is neither kind."""
     name, _, label = line.rpartition(" ")
     folder, _, count = name.strip().rpartition(" ")

@@ -1,20 +1,16 @@
 """The pipeline's tables of a dataset, and the competition file that fits them."""
 
-import textwrap
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from actionpipe.datasets.listed import Dataset, Listed
 from actionpipe.planning.balance import choose_folds
 from actionpipe.planning.proposal import name_of
+from actionpipe.planning.section import Section
 
 if TYPE_CHECKING:
     import pandas as pd
-
-WIDTH = 118
 
 
 def make_tables(dataset: Dataset) -> "dict[str, pd.DataFrame]":
@@ -71,15 +67,17 @@ def propose_competition(dataset: Dataset, data: Path, kind: str) -> str:
     table = {"video": "video_filename", "label": "class", **({"group": "group"} if has_groups(dataset) else {})}
     recipe = "tsm_mobilenetv2_whole" if dataset.has_sides else "tsm_mobilenetv2"
     sides = "; classes differ by left and right, so nothing is mirrored" if dataset.has_sides else ""
-    sections: list[tuple[str, dict[str, Any]]] = [
-        ("", {"name": name_of(data)}),
-        ("the order of the score columns, and of label ids", {"classes": dataset.classes}),
-        ("clips of one group never stand in two folds" if has_groups(dataset) else "", {"table": table}),
-        ("", {"metric": dataset.metric}),
-        (why, {"folds": {"number": number, "seed": 42, "train": [0]}}),
-        (f"one small network{sides}", {"members": [{"name": "tsm_plain", "recipe": recipe, "clips": "plain"}]}),
+    sections = [
+        Section([], {"name": name_of(data)}),
+        Section(["the order of the score columns, and of label ids"], {"classes": dataset.classes}),
+        Section(["clips of one group never stand in two folds"] if has_groups(dataset) else [], {"table": table}),
+        Section([], {"metric": dataset.metric}),
+        Section([why], {"folds": {"number": number, "seed": 42, "train": [0]}}),
+        Section(
+            [f"one small network{sides}"], {"members": [{"name": "tsm_plain", "recipe": recipe, "clips": "plain"}]}
+        ),
     ]
-    return _next_commands(data, kind) + "".join(_comment(reason) + _dump(value) for reason, value in sections)
+    return _next_commands(data, kind) + "".join(section.text for section in sections)
 
 
 def _group(clip: Listed) -> str:
@@ -97,15 +95,3 @@ def _next_commands(data: Path, kind: str) -> str:
 #   bash train.sh 0 --data "{folder}"                   # 0 is the CPU; actionpipe plan proposes more members
 #   bash inference.sh 0 --data "{folder}"
 """
-
-
-def _comment(reason: str) -> str:
-    plain = " ".join("".join(letter if letter.isprintable() else " " for letter in reason).split())
-    lines = textwrap.wrap(plain[:1].upper() + plain[1:], WIDTH - 2, break_long_words=False, break_on_hyphens=False)
-    return "".join(f"# {line}\n" for line in lines)
-
-
-def _dump(value: dict[str, Any]) -> str:
-    # Its keys in block style, and what is innermost in one line.
-    flow = None if any(isinstance(below, dict | list) for below in value.values()) else False
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=flow)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from actionpipe.competition import Competition, Member
 from actionpipe.errors import UserError
 from actionpipe.evaluate.bootstrap import Bootstrap
+from actionpipe.evaluate.indices import class_indices
 from actionpipe.evaluate.metrics import measure
 from actionpipe.fusion.rules import apply_rules_stepwise, describe, ranked
 from actionpipe.fusion.scores import apply_thresholds, ensemble
@@ -72,7 +73,7 @@ def climb(
     for probabilities in [averaged, blended] if competition.thresholds else [averaged]:
         after.append(ranked(probabilities[classes].to_numpy(np.float64))[:, 0])
     ruled = apply_rules_stepwise(blended, evidence, competition.rules, classes)
-    after += [_indices(ruled[number], competition) for number in ruled.columns[1:]]
+    after += [class_indices(ruled[number].tolist(), classes) for number in ruled.columns[1:]]
     before += range(len(before) - 1, len(after) - 1)
     table = steps(competition, names)
     rows = zip(table["step"], after, before, table["compared_to"], strict=True)
@@ -180,13 +181,7 @@ def measured(
         raise UserError(
             "no scored clip has a true label; check that the score tables and the labels name the same clips"
         )
-    return videos, _indices(truth.loc[videos], competition)
-
-
-def _indices(labels: pd.Series, competition: Competition) -> NDArray[np.int64]:
-    """(N,) class names -> (N,) class indices."""
-    index_of_class = {label: index for index, label in enumerate(competition.class_names)}
-    return np.array([index_of_class[label] for label in labels], np.int64)
+    return videos, class_indices(truth.loc[videos].tolist(), competition.class_names)
 
 
 def active(competition: Competition) -> list[Member]:

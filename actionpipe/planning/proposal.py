@@ -2,13 +2,9 @@
 
 import copy
 import re
-import textwrap
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from actionpipe.planning.balance import choose_folds, choose_oversampling
 from actionpipe.planning.detector import plan_detector
@@ -16,19 +12,8 @@ from actionpipe.planning.groups import choose_groups, count_units
 from actionpipe.planning.machine import Machine
 from actionpipe.planning.material import Material, read_material
 from actionpipe.planning.networks import plan_network
+from actionpipe.planning.section import Section, comment
 from actionpipe.workspace import Workspace
-
-WIDTH = 118
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the file."""
-
-    reasons: list[str]
-    """Paragraphs of the comment above it."""
-    value: dict[str, Any]
-    """Keys and values; none when there is nothing to set."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +27,7 @@ class Proposal:
     @property
     def text(self) -> str:
         """The competition file."""
-        parts = [_comment([f"note: {note}" for note in self.notes])]
-        parts += [_comment(section.reasons) + _dump(section.value) for section in self.sections]
+        parts = [comment(f"note: {note}" for note in self.notes), *(section.text for section in self.sections)]
         return "\n".join(part for part in parts if part)
 
 
@@ -101,14 +85,6 @@ def name_of(folder: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-_.") or "competition"
 
 
-def _dump(value: dict[str, Any]) -> str:
-    """YAML of a part: its keys in block style, and what is innermost in one line."""
-    if not value:
-        return ""
-    flow = None if any(isinstance(below, dict | list) for below in value.values()) else False
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=flow)
-
-
 def _members(material: Material, machine: Machine, *, oversampled: bool) -> Section:
     plan = plan_network(material, machine)
     kinds = ["plain", "oversampled"] if oversampled else ["plain"]
@@ -123,14 +99,3 @@ def _members(material: Material, machine: Machine, *, oversampled: bool) -> Sect
         for kind in kinds
     ]
     return Section([why, *plan.reasons], {"members": members})
-
-
-def _comment(reasons: list[str]) -> str:
-    """Lines that begin with ``#``; whatever is in the names, none of it ends a line or is forbidden in YAML."""
-    lines = []
-    for reason in reasons:
-        plain = "".join(letter if letter.isprintable() else " " for letter in reason)
-        text = " ".join(plain.split())
-        wrapped = textwrap.wrap(text[:1].upper() + text[1:], WIDTH - 2, break_long_words=False, break_on_hyphens=False)
-        lines += [f"# {line}" for line in wrapped]
-    return "".join(f"{line}\n" for line in lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actionpipe.errors import UserError
+from actionpipe.evaluate.indices import class_indices
 from actionpipe.report.predictions import Predictions
 from actionpipe.report.section import Section, empty
 from actionpipe.splits.coco import FRAME_NAME, spread
@@ -74,10 +75,7 @@ def mistake_table(predictions: Predictions, classes: Sequence[str], most: int = 
     """At most ``most`` rows; ties in confidence stand in the order of the clips."""
     import pandas as pd
 
-    index_of_class = {name: index for index, name in enumerate(classes)}
-    confidence = predictions.ensemble[
-        np.arange(len(predictions.videos)), [index_of_class[label] for label in predictions.labels]
-    ]
+    confidence = predictions.ensemble[np.arange(len(predictions.videos)), class_indices(predictions.labels, classes)]
     wrong = np.array([t != p for t, p in zip(predictions.truth, predictions.labels, strict=True)])
     rows = [int(row) for row in np.argsort(-confidence, kind="stable") if wrong[row]][:most]
     table = pd.DataFrame(

@@ -47,12 +47,12 @@ def evaluate(
     import numpy as np
     from rich.console import Console
 
+    from actionpipe.datasets.labelled import join, read_labels
     from actionpipe.evaluate.metrics import METRICS
     from actionpipe.evaluate.statistics import class_statistics, misclassified
     from actionpipe.fusion.scores import ensemble, read_scores
     from actionpipe.report.evaluation import metrics_table, write_evaluation
     from actionpipe.report.predictions import ENSEMBLE, Predictions
-    from actionpipe.splits.labelled import join, read_labels
 
     if metric not in METRICS:
         raise UserError(f"--metric takes one of {', '.join(METRICS)}; found '{metric}'")

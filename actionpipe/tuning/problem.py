@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actionpipe.competition import Competition
+from actionpipe.evaluate.indices import class_indices
 from actionpipe.fusion.ladder import active
 from actionpipe.rule import Detect
 
@@ -74,7 +75,6 @@ def make_problem(
             ``evidence.read_detections`` gives them; None when there is no Detect rule.
     """
     videos, classes = list(splits.index), competition.class_names
-    index_of_class = {label: index for index, label in enumerate(classes)}
     group = splits["group"].to_numpy(dtype=object)
     labels = list(splits["label"])
     counts = {}
@@ -85,7 +85,7 @@ def make_problem(
     return Problem(
         competition,
         {member.name: scores[member.name].loc[videos, classes].to_numpy(np.float64) for member in active(competition)},
-        np.array([index_of_class[label] for label in labels], np.int64),
+        class_indices(labels, classes),
         parts_of(labels, [str(name) for name in group], splits["fold"].to_numpy(np.int64), competition.folds.seed),
         group,
         videos,

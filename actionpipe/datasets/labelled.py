@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from actionpipe.datasets.lines import read_text
+from actionpipe.datasets.mmaction import FRAMES, parse_line
 from actionpipe.errors import UserError
 from actionpipe.splits.faults import Faults
 from actionpipe.splits.tables import read_rows
@@ -82,26 +84,21 @@ def _csv_rows(path: Path, video_column: str, label_column: str, faults: Faults) 
 
 
 def _list_rows(path: Path, classes: Sequence[str], faults: Faults) -> list[tuple[int, str, str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"no labels at {path}; give a .csv table or a list of mmaction2") from None
-    except (UnicodeDecodeError, IsADirectoryError) as error:
-        raise UserError(f"{path} is not a UTF-8 list ({error}); give a .csv table or a list of mmaction2") from None
+    if not path.is_file():
+        raise UserError(f"no labels at {path}; give a .csv table or a list of mmaction2")
     rows: list[tuple[int, str, str]] = []
-    for line, content in enumerate(text.split("\n"), start=1):
-        if not (parts := content.strip().rsplit(" ", 1))[0]:
+    for line, content in enumerate(read_text(path, faults).split("\n"), start=1):
+        if not content.strip():
             continue
-        if len(parts) < 2 or not parts[1].isdecimal() or int(parts[1]) >= len(classes):
+        parsed = parse_line(content.strip())
+        if parsed is None or int(parsed[2]) >= len(classes):
             wanted = f"'path label' with a label from 0 to {len(classes) - 1}"
             faults.add("line", f"{path}, line {line}: expected {wanted}, found {content!r}")
             continue
-        name, _, frames = parts[0].rpartition(" ")
-        # The second of three is the number of frames: a path has a suffix there.
-        rows.append((line, name if name and frames.isdecimal() else parts[0], classes[int(parts[1])]))
+        rows.append((line, parsed[0], classes[int(parsed[2])]))
     return rows
 
 
 def _stem(name: str) -> str:
     last = PurePosixPath(name.replace("\\", "/")).name
-    return last.removesuffix("_frames") if last.endswith("_frames") else PurePosixPath(last).stem
+    return last.removesuffix(FRAMES) if last.endswith(FRAMES) else PurePosixPath(last).stem

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from actionpipe.datasets.labelled import join, read_labels
 from actionpipe.errors import UserError
-from actionpipe.splits.labelled import join, read_labels
 
 CLASSES = ["walk", "kick", "rest"]
 
