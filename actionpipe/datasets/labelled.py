@@ -1,13 +1,16 @@
 """True labels by video, from a CSV table or a list of mmaction2, joined with the videos of a score table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from actionpipe.datasets.lines import read_text
 from actionpipe.datasets.mmaction import FRAMES, parse_line
 from actionpipe.errors import UserError
 from actionpipe.splits.faults import Faults
 from actionpipe.splits.tables import read_rows
+
+Label = TypeVar("Label")
 
 
 def read_labels(path: Path, classes: Sequence[str], video_column: str, label_column: str) -> dict[str, str]:
@@ -24,34 +27,58 @@ def read_labels(path: Path, classes: Sequence[str], video_column: str, label_col
         UserError: no such file or column; an unknown label, a video twice: all of them, with line numbers.
     """
     faults = Faults()
-    if path.suffix == ".csv":
-        rows = _csv_rows(path, video_column, label_column, faults)
-    else:
-        rows = _list_rows(path, classes, faults)
-    line_of_video: dict[str, int] = {}
-    label_of_video: dict[str, str] = {}
+    lines_of_video = _labelled_lines(path, classes, video_column, label_column, faults)
+    for video, lines in lines_of_video.items():
+        first, *others = lines
+        for line in others:
+            faults.add("double", f"{path}, line {line}: '{video}' stands on line {first} already")
+    faults.stop()
+    return {video: next(iter(lines.values())) for video, lines in lines_of_video.items()}
+
+
+def read_label_sets(
+    path: Path, classes: Sequence[str], video_column: str, label_column: str
+) -> dict[str, tuple[str, ...]]:
+    """As ``read_labels``, of videos that may stand on several lines, once for each of their labels."""
+    faults = Faults()
+    lines_of_video = _labelled_lines(path, classes, video_column, label_column, faults)
+    faults.stop()
+    return {video: tuple(dict.fromkeys(lines.values())) for video, lines in lines_of_video.items()}
+
+
+def _labelled_lines(
+    path: Path, classes: Sequence[str], video_column: str, label_column: str, faults: Faults
+) -> dict[str, dict[int, str]]:
+    """Video to its labels by line.
+
+    Raises:
+        UserError: the file names no video.
+    """
+    rows = (
+        _csv_rows(path, video_column, label_column, faults)
+        if path.suffix == ".csv"
+        else _list_rows(path, classes, faults)
+    )
+    found: dict[str, dict[int, str]] = {}
     for line, video, label in rows:
         if label not in classes:
             faults.add(
                 "label", f"{path}, line {line}: '{label}' is not one of the scored classes: {', '.join(classes)}"
             )
-        if video in line_of_video:
-            faults.add("double", f"{path}, line {line}: '{video}' stands on line {line_of_video[video]} already")
-        line_of_video.setdefault(video, line)
-        label_of_video[video] = label
-    faults.stop()
-    if not label_of_video:
+        found.setdefault(video, {})[line] = label
+    if not found:
+        faults.stop()
         raise UserError(f"{path} names no video; give a table or list with a clip a line")
-    return label_of_video
+    return found
 
 
-def join(labels: dict[str, str], videos: Sequence[str], path: Path) -> dict[str, str]:
-    """Class name by scored video: names that are equal, else those of which only one has the stem.
+def join(labels: Mapping[str, Label], videos: Sequence[str], path: Path) -> dict[str, Label]:
+    """What a file says of each scored video: names that are equal, else those of which only one has the stem.
 
     Lists of mmaction2 name the folder of a clip's frames (``walk/a_frames``) where score tables name the video.
 
     Args:
-        labels: class name by name in the file of labels.
+        labels: class name, or names, by name in the file of labels.
         videos: of the score table.
         path: the file of labels, for messages.
 
@@ -62,7 +89,7 @@ def join(labels: dict[str, str], videos: Sequence[str], path: Path) -> dict[str,
     of_stem: dict[str, list[str]] = {}
     for video in videos:
         of_stem.setdefault(_stem(video), []).append(video)
-    joined: dict[str, str] = {}
+    joined: dict[str, Label] = {}
     faults = Faults()
     for name, label in labels.items():
         fitting = [name] if name in scored else of_stem.get(_stem(name), [])

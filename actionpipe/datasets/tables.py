@@ -1,5 +1,6 @@
 """The pipeline's tables of a dataset, and the competition file that fits them."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,8 +48,14 @@ def has_groups(dataset: Dataset) -> bool:
     return any(clip.group for clip in dataset.clips if clip.split != "test")
 
 
-def propose_competition(dataset: Dataset, data: Path, kind: str) -> str:
+def propose_competition(dataset: Dataset, data: Path, kind: str, recipe: str | None = None) -> str:
     """The text of a small competition file, with the next commands above it.
+
+    Args:
+        dataset: its clips and classes.
+        data: the DATA folder.
+        kind: of dataset, as it was typed.
+        recipe: of the one member; a small network when None.
 
     Raises:
         UserError: there are too few clips or groups to cut folds.
@@ -65,17 +72,22 @@ def propose_competition(dataset: Dataset, data: Path, kind: str) -> str:
         "groups" if has_groups(dataset) else "clips",
     )
     table = {"video": "video_filename", "label": "class", **({"group": "group"} if has_groups(dataset) else {})}
-    recipe = "tsm_mobilenetv2_whole" if dataset.has_sides else "tsm_mobilenetv2"
-    sides = "; classes differ by left and right, so nothing is mirrored" if dataset.has_sides else ""
+    member = {"name": "tsm_plain", "recipe": "tsm_mobilenetv2", "clips": "plain"}
+    said = "one small network"
+    if recipe is not None:
+        member |= {"name": re.sub(r"\W+", "_", Path(recipe).stem.rpartition("::")[2]), "recipe": recipe}
+        said = "the network that was asked for"
+        said += "; classes differ by left and right: set flip_ratio of its Flip to 0" if dataset.has_sides else ""
+    elif dataset.has_sides:
+        member["recipe"] = "tsm_mobilenetv2_whole"
+        said += "; classes differ by left and right, so nothing is mirrored"
     sections = [
         Section([], {"name": name_of(data)}),
         Section(["the order of the score columns, and of label ids"], {"classes": dataset.classes}),
         Section(["clips of one group never stand in two folds"] if has_groups(dataset) else [], {"table": table}),
         Section([], {"metric": dataset.metric}),
         Section([why], {"folds": {"number": number, "seed": 42, "train": [0]}}),
-        Section(
-            [f"one small network{sides}"], {"members": [{"name": "tsm_plain", "recipe": recipe, "clips": "plain"}]}
-        ),
+        Section([said], {"members": [member]}),
     ]
     return _next_commands(data, kind) + "".join(section.text for section in sections)
 

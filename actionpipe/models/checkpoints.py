@@ -1,6 +1,7 @@
 """Checkpoints of a run: ``best.pth`` by the validation metric and ``last.pth`` to go on from, written atomically."""
 
 import io
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
 from actionpipe.errors import UserError
-from actionpipe.files import atomic
+from actionpipe.files import atomic, write_json
 from actionpipe.models.ema import AverageHook
 from actionpipe.training.weights import read_torch_file
 
@@ -50,7 +51,8 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
     ) -> None:
         self.directory = Path(directory)
         self.key = key
-        self.meta = dict(meta)  # mmengine makes a ConfigDict of it, which would not be read back
+        # mmengine makes ConfigDicts of all dicts, however deep, which would not be read back.
+        self.meta: dict[str, Any] = json.loads(json.dumps(meta))
         self.resume = resume
         self.minutes = minutes
         self.keep_every = keep_every
@@ -172,7 +174,10 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
 
 @HOOKS.register_module()
 class InitialWeightsHook(Hook):  # type: ignore[misc]
-    """Fills the backbone from a file of starting weights, unless the run goes on from a checkpoint."""
+    """Fills the model from a file of starting weights, unless the run goes on from a checkpoint.
+
+    What became of each weight is printed, and kept as ``initial_weights.json`` in the run's directory.
+    """
 
     priority = "LOW"  # after the model drew its random weights, before BestAndLastHook would overwrite all
 
@@ -180,14 +185,24 @@ class InitialWeightsHook(Hook):  # type: ignore[misc]
         self.path = Path(path)
 
     def before_train(self, runner: Any) -> None:
-        """Load, and say how the file fitted."""
-        from actionpipe.training.initial import load_backbone
+        """Load, and say how the file fitted.
+
+        Raises:
+            UserError: it is of another network.
+        """
+        from actionpipe.training.fitting import load_weights
 
         if runner.epoch > 0:
             return
-        fit = load_backbone(_plain(runner.model).backbone, self.path)
+        fit = load_weights(_plain(runner.model), self.path, _classes_of(runner))
         if is_main_process():
-            print(f"starting weights from {self.path.name}: {fit.matched} matched ({fit.dialect})", flush=True)
+            print(fit, flush=True)
+            write_json(Path(runner.work_dir) / "initial_weights.json", fit.record())
+
+
+def _classes_of(runner: Any) -> list[str] | None:
+    keeper = next((hook for hook in runner.hooks if isinstance(hook, BestAndLastHook)), None)
+    return None if keeper is None else keeper.meta.get("classes")
 
 
 def _average_of(runner: Any) -> AverageHook | None:

@@ -16,11 +16,11 @@ from actionpipe.models import norm_kernels as kernels
 
 
 class _NormThenClamp(torch.autograd.Function):
-    """Batch norm over all processes' maps (N, C, H, W), then a clamp."""
+    """Batch norm over all processes' maps (N, C, H, W) or (N, C, T, H, W), then a clamp."""
 
     @staticmethod
-    def forward(context: Any, maps: Tensor, weight: Tensor, bias: Tensor, norm: "FusedNorm") -> Tensor:
-        maps = maps.contiguous(memory_format=torch.channels_last)
+    def forward(context: Any, maps: Tensor, weight: Tensor, bias: Tensor, norm: "_Fused") -> Tensor:
+        maps = maps.contiguous(memory_format=_channels_last(maps))
         mean, variance, count = _moments(maps)
         norm.remember(mean, variance, count)
         spread = 1 / np.sqrt(variance + norm.eps)
@@ -37,7 +37,7 @@ class _NormThenClamp(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         (maps,) = context.saved_tensors
         scale, offset, mean, spread, low, high, count = context.found
-        gradient = gradients[0].to(maps.dtype).contiguous(memory_format=torch.channels_last)
+        gradient = gradients[0].to(maps.dtype).contiguous(memory_format=_channels_last(maps))
         rows = (_rows(maps), _rows(gradient), scale, offset)
         sums = kernels.gradient_sums(*rows, mean.astype(np.float32), low, high)
         passed, product = (found.astype(np.float64).sum(0) for found in sums)
@@ -52,10 +52,10 @@ class _NormThenClamp(torch.autograd.Function):
         return out, of_weight, of_bias, None
 
 
-class FusedNorm(nn.BatchNorm2d):
-    """torch's BatchNorm2d followed by a clamp to ``low`` and ``high``; the same names, weights and buffers."""
+class _Fused(nn.modules.batchnorm._BatchNorm):
+    """torch's batch norm followed by a clamp to ``low`` and ``high``; the same names, weights and buffers."""
 
-    def __init__(self, norm: nn.BatchNorm2d, low: float = -np.inf, high: float = np.inf) -> None:
+    def __init__(self, norm: nn.modules.batchnorm._BatchNorm, low: float = -np.inf, high: float = np.inf) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
         self._parameters.update(norm._parameters)
         self._buffers.update(norm._buffers)
@@ -63,7 +63,7 @@ class FusedNorm(nn.BatchNorm2d):
         self.train(norm.training)
 
     def forward(self, input: Tensor) -> Tensor:
-        """``input`` (N, C, H, W), float32 or bfloat16 -> the same shape and type, channels last."""
+        """``input`` (N, C, [T,] H, W), float32 or bfloat16 -> the same shape and type, channels last."""
         if self.training:
             normal: Tensor = _NormThenClamp.apply(input, self.weight, self.bias, self)
             return normal
@@ -80,24 +80,35 @@ class FusedNorm(nn.BatchNorm2d):
         self.running_var.lerp_(torch.from_numpy(unbiased).float(), share)
 
 
+class FusedNorm(_Fused, nn.BatchNorm2d):
+    """In the place of a BatchNorm2d."""
+
+
+class FusedNorm3d(_Fused, nn.BatchNorm3d):
+    """In the place of a BatchNorm3d."""
+
+
+_FUSED: dict[type[nn.Module], type[_Fused]] = {nn.BatchNorm2d: FusedNorm, nn.BatchNorm3d: FusedNorm3d}
+
+
 def fuse_norms(model: nn.Module) -> None:
-    """Replace every trained BatchNorm2d of ``model``, and the ReLU or ReLU6 that a ConvModule puts behind it."""
+    """Replace every trained BatchNorm2d and 3d of ``model``, and the ReLU or ReLU6 that a ConvModule puts behind it."""
     import numba
 
     numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
     for module in list(model.modules()):
-        if isinstance(module, ConvModule) and module.with_norm and type(module.norm) is nn.BatchNorm2d:
+        if isinstance(module, ConvModule) and module.with_norm and type(module.norm) in _FUSED:
             limits = _limits(module)
             if limits is not None and module.order == ("conv", "norm", "act") and _is_trained(module.norm):
-                module._modules[module.norm_name] = FusedNorm(module.norm, *limits)
+                module._modules[module.norm_name] = _FUSED[type(module.norm)](module.norm, *limits)
                 module.with_activation = False
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.BatchNorm2d and _is_trained(child):
-                parent._modules[name] = FusedNorm(child)
+            if isinstance(child, nn.modules.batchnorm._BatchNorm) and type(child) in _FUSED and _is_trained(child):
+                parent._modules[name] = _FUSED[type(child)](child)
 
 
-def _is_trained(norm: nn.BatchNorm2d) -> bool:
+def _is_trained(norm: nn.modules.batchnorm._BatchNorm) -> bool:
     """Whether its weights learn: one that is frozen is not worth a kernel."""
     return norm.affine and norm.weight.requires_grad
 
@@ -110,9 +121,13 @@ def _limits(module: Any) -> tuple[float, float] | None:
     return {nn.ReLU: (0.0, np.inf), nn.ReLU6: (0.0, 6.0)}.get(kind)
 
 
+def _channels_last(maps: Tensor) -> torch.memory_format:
+    return torch.channels_last if maps.dim() == 4 else torch.channels_last_3d
+
+
 def _rows(maps: Tensor) -> NDArray[Any]:
-    """A view of (N, C, H, W), channels last, as (N*H*W, C): float32, or the bits of bfloat16 as uint16."""
-    plain = maps.detach().permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
+    """A view of (N, C, [T,] H, W), channels last, as (N*[T*]H*W, C): float32, or the bits of bfloat16 as uint16."""
+    plain = maps.detach().movedim(1, -1).reshape(-1, maps.shape[1])
     if plain.dtype == torch.bfloat16:
         bits: NDArray[Any] = plain.view(torch.int16).numpy().view(np.uint16)
         return bits

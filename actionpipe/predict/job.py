@@ -15,6 +15,7 @@ from actionpipe.fusion.chosen import chosen
 from actionpipe.predict import reference
 from actionpipe.predict.detect import detect, groups_of, is_decided
 from actionpipe.predict.engines import Engine
+from actionpipe.predict.protocol import Protocol
 from actionpipe.predict.score import score
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task, from_json, is_current
@@ -67,7 +68,7 @@ def run_job(argument: str) -> None:
         torch.backends.cudnn.allow_tf32 = engine.precision != "fp32"
     videos = None if job["videos"] is None else Path(job["videos"])
     fused = chosen(workspace, competition, as_written=job["as_written"]).competition
-    setting = Setting(workspace, fused, engine, videos, tuple(job["exhaustive"]))
+    setting = Setting(workspace, fused, engine, videos, tuple(job["exhaustive"]), Protocol(**job["protocol"]))
     work_off(from_json(job["tasks"]), setting)
 
 

@@ -12,6 +12,7 @@ from actionpipe.competition import Competition, Detector, Member
 from actionpipe.files import write_json
 from actionpipe.predict.found import row_of, settle
 from actionpipe.predict.parts import Parts
+from actionpipe.predict.protocol import describe
 from actionpipe.predict.score import finish
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 def score(tasks: Sequence[Task], setting: Setting) -> None:
     """Make the score tables of ``tasks``, one after the other."""
     from mmengine.dist import barrier, is_main_process
+
+    from actionpipe.training import recipe as recipes
 
     for task in tasks:
         part, clips = part_of(task.scored), Path(task.clips)
@@ -46,7 +49,8 @@ def score(tasks: Sequence[Task], setting: Setting) -> None:
             for clip in dict.fromkeys(read_list(clips)):
                 probabilities = scores[clip.directory].tolist()
                 parts.add(0, {"video": names[clip.directory], "frames": clip.frames, "scores": probabilities})
-            finish(task, setting)
+            recipe = recipes.load(setting.model(task).recipe, setting.model(task).overrides)
+            finish(task, setting, describe(recipe, setting.protocol))
         barrier()
 
 

@@ -12,6 +12,7 @@ from actionpipe.files import digest, write_json, write_table
 from actionpipe.predict.clips import Clip
 from actionpipe.predict.lanes import rank, work_through
 from actionpipe.predict.parts import Parts
+from actionpipe.predict.protocol import apply_protocol, describe
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task
 from actionpipe.video.decode import UnreadableError
@@ -22,16 +23,19 @@ def score(tasks: Sequence[Task], setting: Setting) -> None:
     from actionpipe.training import recipe as recipes
 
     groups: dict[str, list[tuple[Task, Any]]] = defaultdict(list)
+    said: dict[Task, str] = {}
     for task in tasks:
         member = setting.model(task)
         recipe = recipes.load(member.recipe, member.overrides)
+        said[task] = describe(recipe, setting.protocol)
+        apply_protocol(recipe, setting.protocol)
         same = json.dumps([task.clips, task.scored, recipe.test_pipeline], default=str)
         groups[same].append((task, recipe))
     for group in groups.values():
-        _pass(group, setting)
+        _pass(group, setting, said)
 
 
-def _pass(group: list[tuple[Task, Any]], setting: Setting) -> None:
+def _pass(group: list[tuple[Task, Any]], setting: Setting, said: dict[Task, str]) -> None:
     """One pass over the clips that the tasks of ``group`` share."""
     from mmengine.dist import barrier
 
@@ -82,7 +86,7 @@ def _pass(group: list[tuple[Task, Any]], setting: Setting) -> None:
     barrier()
     if rank() == 0:
         for task in parts:
-            finish(task, setting)
+            finish(task, setting, said[task])
     barrier()
 
 
@@ -90,8 +94,8 @@ def _batches(clips: Sequence[Clip], size: int) -> list[Sequence[Clip]]:
     return [clips[first : first + size] for first in range(0, len(clips), size)]
 
 
-def finish(task: Task, setting: Setting) -> None:
-    """Write the table, in the order of the clips, and what it was made from; the rows are removed then."""
+def finish(task: Task, setting: Setting, protocol: str) -> None:
+    """Write the table, in the order of the clips, what it was made from and how; the rows are removed then."""
     parts = Parts(Path(task.output))
     row_of_video = {row["video"]: row for row in parts.rows()}
     rows = [row_of_video[clip.video] for clip in setting.clips(task)]
@@ -102,6 +106,7 @@ def finish(task: Task, setting: Setting) -> None:
     record = {
         "inputs": setting.inputs(task),
         "digest": digest(output),
+        "protocol": protocol,
         "frames": {row["video"]: row["frames"] for row in rows if "frames" in row},
         "unreadable": {row["video"]: row["unreadable"] for row in rows if "unreadable" in row},
     }

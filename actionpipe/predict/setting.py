@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from actionpipe.competition import Competition, Detector, Member
 from actionpipe.files import digest
 from actionpipe.predict.clips import Clip, digest_of_videos, listed_clips, video_clips
 from actionpipe.predict.engines import Engine
+from actionpipe.predict.protocol import Protocol
 from actionpipe.predict.tasks import Task
 from actionpipe.recipes import recipe_digest
 from actionpipe.training.prepare import find_model
@@ -20,8 +21,8 @@ from actionpipe.video.manifest import Manifest
 from actionpipe.workspace import Scored, Workspace, part_of
 
 if TYPE_CHECKING:
+    from actionpipe.predict.clip_scorer import ClipScorer
     from actionpipe.predict.detector import Boxes
-    from actionpipe.predict.recogniser import Recogniser
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Setting:
     """The folder of test videos, when they are read directly."""
     exhaustive: tuple[Scored, ...] = ()
     """Of which clips the detector looks at every frame, needed or not."""
+    protocol: Protocol = field(default_factory=Protocol)
+    """How the classifiers look at each clip."""
 
     def model(self, task: Task) -> Any:
         """The member or the detector of a task."""
@@ -53,6 +56,7 @@ class Setting:
             Manifest.read(manifest)  # says what to run
         return {
             **self.engine.label,
+            **({} if isinstance(model, Detector) else self.protocol.label),
             **self._made_from(task),
             "clips": digest_of_videos(self.clips(task)) if direct else _digest(task.clips),
             "frames": None if direct else _digest(str(manifest)),
@@ -70,12 +74,12 @@ class Setting:
         assert self.videos is not None
         return video_clips(self.workspace, self.competition, self.videos)
 
-    def recogniser(self, task: Task, recipe: Any) -> "Recogniser":
+    def recogniser(self, task: Task, recipe: Any) -> "ClipScorer":
         """The trained member of a task, ready to score."""
-        from actionpipe.predict.recogniser import Recogniser
+        from actionpipe.predict.clip_scorer import ClipScorer
 
         classes = len(self.competition.class_names)
-        return Recogniser(recipe, Path(task.checkpoint), classes, self.engine, self._cache(task))
+        return ClipScorer(recipe, Path(task.checkpoint), classes, self.engine, self._cache(task), self.protocol)
 
     def detector(self, task: Task, recipe: Any) -> "Boxes":
         """The trained detector of a task, ready to look at frames."""

@@ -31,6 +31,7 @@ def make_data(
     videos: Path | None = None,
     group: str | None = None,
     test_share: float = 0.2,
+    recipe: str | None = None,
     overwrite: bool = False,
 ) -> ExitCode:
     """Write the tables of a dataset, and a competition file that fits them.
@@ -43,6 +44,7 @@ def make_data(
         videos: the folder of the videos: every clip must be there and gets the name that it has there.
         group: a regular expression that finds a clip's group in its path.
         test_share: of the clips, cut off as the test where the dataset has training clips alone.
+        recipe: of the competition file's member; a small network when None.
         overwrite: replace tables that differ.
 
     Raises:
@@ -53,12 +55,15 @@ def make_data(
     from actionpipe.datasets.kinds import READERS, read_dataset
     from actionpipe.datasets.listed import Options
     from actionpipe.datasets.tables import make_tables, propose_competition
+    from actionpipe.recipes import recipe_file
 
     if kind not in READERS:
         raise UserError(f"KIND '{kind}' is not known; the kinds are: {', '.join([*READERS, LISTS])}")
+    if recipe is not None:
+        recipe_file(recipe)
     dataset = read_dataset(kind, source, options or Options(), videos=videos, group=group, test_share=test_share)
     tables = make_tables(dataset)
-    proposed = propose_competition(dataset, data, kind)
+    proposed = propose_competition(dataset, data, kind, recipe)
     texts = {name: table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}
     if not overwrite:
         _refuse_others(data, texts)
@@ -171,6 +176,9 @@ def command(
         str | None, typer.Option(help="Finds a clip's group in its path: r'(session\\d+)'.", metavar="REGEX")
     ] = None,
     test_share: Annotated[float, typer.Option(help="Cut off as the test where there are training clips alone.")] = 0.2,
+    recipe: Annotated[
+        str | None, typer.Option(help="Of the competition file's member, e.g. slowfast_r50 or mmaction::recognition/….")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace tables that differ.")] = False,
     out: Annotated[Path | None, typer.Option(help="mmaction-lists: where to write.", metavar="DIR")] = None,
     fold: Annotated[int | None, typer.Option(help="mmaction-lists: the fold that is the validation list.")] = None,
@@ -188,7 +196,15 @@ def command(
         raise UserError(f"--out and --fold belong to the kind {LISTS}; leave them away")
     options = Options(split, classes, _parse_lists(lists or []))
     return make_data(
-        kind, source, data, options, videos=videos, group=group, test_share=test_share, overwrite=overwrite
+        kind,
+        source,
+        data,
+        options,
+        videos=videos,
+        group=group,
+        test_share=test_share,
+        recipe=recipe,
+        overwrite=overwrite,
     )
 
 

@@ -25,6 +25,7 @@ def evaluate(
     *,
     metric: str = "accuracy",
     protocol: str = "",
+    any_label: bool = False,
     video_column: str = "video_filename",
     label_column: str = "class",
 ) -> ExitCode:
@@ -37,7 +38,8 @@ def evaluate(
         out: the folder to write to; beside the first table when None.
         metric: the headline, one of ``evaluate.metrics.METRICS``.
         protocol: how the clips were tested, e.g. ``10 clips x 3 crops``: it goes into every file, so that numbers of
-            different protocols are not taken for each other's.
+            different protocols are not taken for each other's. Tables of ``inference.sh`` say it themselves.
+        any_label: a video may have several labels (a line each), one of which is enough; for untrimmed videos.
         video_column: of a CSV of labels.
         label_column: of a CSV of labels.
 
@@ -47,7 +49,7 @@ def evaluate(
     import numpy as np
     from rich.console import Console
 
-    from actionpipe.datasets.labelled import join, read_labels
+    from actionpipe.datasets.labelled import join, read_label_sets, read_labels
     from actionpipe.evaluate.metrics import METRICS
     from actionpipe.evaluate.statistics import class_statistics, misclassified
     from actionpipe.fusion.scores import ensemble, read_scores
@@ -59,6 +61,12 @@ def evaluate(
     classes = _classes(scores[0])
     tables = {str(path): read_scores(path, classes) for path in scores}
     averaged = ensemble(tables, dict.fromkeys(tables, 1.0))
+    protocol = protocol or _protocol_of(scores)
+    if any_label:
+        labels_of_video = join(
+            read_label_sets(labels, classes, video_column, label_column), [str(name) for name in averaged.index], labels
+        )
+        return _evaluate_any_label(averaged, labels_of_video, classes, out or _beside(scores[0]), protocol)
     label_of_video = join(
         read_labels(labels, classes, video_column, label_column), [str(name) for name in averaged.index], labels
     )
@@ -68,7 +76,7 @@ def evaluate(
     predicted = [classes[index] for index in np.argsort(-probabilities, axis=1, kind="stable")[:, 0]]
     predictions = Predictions(videos, truth, [0] * len(videos), predicted, {ENSEMBLE: probabilities}, nested=False)
 
-    folder = out or scores[0].with_name(f"{scores[0].stem}_eval")
+    folder = out or _beside(scores[0])
     by_class, wrong = (
         class_statistics(truth, probabilities, classes),
         misclassified(videos, truth, probabilities, classes),
@@ -88,6 +96,48 @@ def evaluate(
     page = write_evaluation(folder, scores[0].stem, predictions, classes, metric, what)
     show(Console())
     print(f"written: {folder}; the page: {page}")
+    return ExitCode.OK
+
+
+def _beside(scores: Path) -> Path:
+    return scores.with_name(f"{scores.stem}_eval")
+
+
+def _protocol_of(scores: list[Path]) -> str:
+    """What inference has noted beside its tables; empty when it did not make them, or differently."""
+    said = {(files.read_record(path.with_suffix(".json")) or {}).get("protocol", "") for path in scores}
+    return str(said.pop()) if len(said) == 1 else ""
+
+
+def _evaluate_any_label(
+    scores: "pd.DataFrame",
+    labels_of_video: "dict[str, tuple[str, ...]]",
+    classes: list[str],
+    folder: Path,
+    protocol: str,
+) -> ExitCode:
+    """Print and write ``any_label.csv``: a row a video."""
+    import numpy as np
+    from scipy.stats import binomtest
+
+    from actionpipe.evaluate.any_label import any_label_hits
+
+    videos = [str(video) for video in scores.index if video in labels_of_video]
+    probabilities = scores.loc[videos, classes].to_numpy(np.float64)
+    hits = any_label_hits([labels_of_video[video] for video in videos], probabilities, classes)
+    hits.insert(0, "labels", ["; ".join(labels_of_video[video]) for video in videos])
+    hits.insert(0, "video", videos)
+    files.write_table(folder / "any_label.csv", hits.assign(protocol=protocol))
+    if protocol:
+        print(f"protocol: {protocol}")
+    for column, words in (("top1", "any label is the top-1"), ("top5", "any label is in the top-5")):
+        right = int(hits[column].sum())
+        interval = binomtest(right, len(hits)).proportion_ci(method="wilson")
+        print(
+            f"{words:<26}{right / len(hits):.4f}  (95% interval {interval.low:.4f} to {interval.high:.4f}), "
+            f"{right} of {len(hits)} videos"
+        )
+    print(f"written: {folder / 'any_label.csv'}")
     return ExitCode.OK
 
 
@@ -140,6 +190,9 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Folder to write to; beside the scores else.")] = None,
     metric: Annotated[str, typer.Option(help="The headline: accuracy, macro_f1, ...")] = "accuracy",
     protocol: Annotated[str, typer.Option(help="How the clips were tested; goes into every file.")] = "",
+    any_label: Annotated[
+        bool, typer.Option("--any-label", help="Videos have several labels, a line each; one is enough.")
+    ] = False,
     video_column: Annotated[str, typer.Option(help="Of a .csv of labels.")] = "video_filename",
     label_column: Annotated[str, typer.Option(help="Of a .csv of labels.")] = "class",
 ) -> ExitCode:
@@ -150,6 +203,7 @@ def command(
         out,
         metric=metric,
         protocol=protocol,
+        any_label=any_label,
         video_column=video_column,
         label_column=label_column,
     )

@@ -17,6 +17,7 @@ from actionpipe import competition as competitions
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.flags import parse_folds
+from actionpipe.predict.protocol import Protocol, parse_protocol
 from actionpipe.predict.tasks import Task, plan, to_json
 from actionpipe.processes import Processes, choose
 from actionpipe.workspace import Scored, Workspace
@@ -36,6 +37,9 @@ def infer(
     precision: str = "auto",
     compile_graphs: bool = False,
     videos: Path | None = None,
+    views: str = "1x1",
+    sampling: str = "recipe",
+    average: str = "prob",
     exhaustive: bool = False,
     tune: bool = False,
     as_written: bool = False,
@@ -54,6 +58,9 @@ def infer(
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         compile_graphs: let torch compile the networks.
         videos: read the test clips from the videos of this folder; from the extracted frames when None.
+        views: clips x crops of each video that are scored and averaged, e.g. ``10x3``.
+        sampling: where a clip's frames lie, ``recipe``, ``segment`` or ``dense``.
+        average: of ``prob``abilities or of ``score``s before the softmax.
         exhaustive: let the detector look at every frame, also where no rule could change a label any more.
         tune: let it look at every frame of the validation clips, and choose weights, thresholds and rules on them;
             then the detector looks at the test clips as those rules need it.
@@ -78,6 +85,9 @@ def infer(
     chosen = choose_engine(engine, precision, processes, graphs=compile_graphs)
     if videos is not None and chosen.name == "reference":
         raise UserError("--engine reference reads extracted frames; leave --videos away, or take another engine")
+    protocol = parse_protocol(views, sampling, average)
+    if protocol != Protocol() and chosen.name == "reference":
+        raise UserError("--engine reference tests as the recipe says; leave --views away, or take another engine")
     if tune and as_written:
         raise UserError("--tune chooses how to fuse and --as-written leaves that aside; leave one of them away")
     tasks = plan(workspace, competition, folds, direct=videos is not None)
@@ -87,17 +97,20 @@ def infer(
         "device": processes.device,
         "engine": asdict(chosen),
         "videos": None if videos is None else str(videos),
+        "protocol": asdict(protocol),
         "as_written": as_written or tune,
     }
     every: tuple[Scored, ...] = ("test", "val") if exhaustive else ()
     if tune:
         # Rules are chosen before the test clips are looked at: what these need depends on the rules.
         held_out = [task for task in tasks if task.scored == "val" or task.kind == "clips"]
-        _make(held_out, Setting(workspace, competition, chosen, videos, ("val", *every)), processes, job)
+        _make(held_out, Setting(workspace, competition, chosen, videos, ("val", *every), protocol), processes, job)
         tune_fusion(data, competition_file)
     fused = fusion_of(workspace, competition, as_written=as_written).competition
     rest = [task for task in tasks if not tune or task not in held_out]
-    _make(rest, Setting(workspace, fused, chosen, videos, every), processes, {**job, "as_written": as_written})
+    _make(
+        rest, Setting(workspace, fused, chosen, videos, every, protocol), processes, {**job, "as_written": as_written}
+    )
     return postprocess(data, competition_file, as_written=as_written, ladder=ladder, allow_unreadable=allow_unreadable)
 
 
@@ -135,6 +148,13 @@ def command(
         Path | None,
         typer.Option(help="Read the test clips from the videos of this folder, without extracting.", metavar="DIR"),
     ] = None,
+    views: Annotated[
+        str, typer.Option(help="Clips x crops of each video to score and average, e.g. 10x3.", metavar="KxC")
+    ] = "1x1",
+    sampling: Annotated[
+        str, typer.Option(help="Frames of a clip: recipe, segment (spread over the video) or dense.")
+    ] = "recipe",
+    average: Annotated[str, typer.Option(help="Average of the views: prob or score (before the softmax).")] = "prob",
     exhaustive: Annotated[
         bool, typer.Option("--exhaustive", help="Let the detector look at every frame, needed or not.")
     ] = False,
@@ -159,6 +179,9 @@ def command(
         precision=precision,
         compile_graphs=compile_graphs,
         videos=videos,
+        views=views,
+        sampling=sampling,
+        average=average,
         exhaustive=exhaustive,
         tune=tune,
         as_written=as_written,

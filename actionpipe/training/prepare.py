@@ -11,6 +11,7 @@ from actionpipe.errors import UserError
 from actionpipe.files import read_record
 from actionpipe.processes import cores
 from actionpipe.training.options import Options
+from actionpipe.video.manifest import common_settings
 from actionpipe.workspace import Workspace
 
 MICRO_BATCH = "micro_batch.json"
@@ -77,7 +78,16 @@ def prepared(job: Job) -> tuple[Any, str]:
     if options.auto_scale_lr:
         execution.set_learning_rate(recipe, model.recipe)
     recipe.compile_backbone = options.compile
-    meta = {"classes": classes, "recipe": model.recipe, "member": job.member, "fold": job.fold, "precision": precision}
+    stored = common_settings(workspace.manifest("train"))
+    meta = {
+        "classes": classes,
+        "recipe": model.recipe,
+        "overrides": {**model.overrides, **job.overrides},
+        "frames": None if stored is None else asdict(stored),
+        "member": job.member,
+        "fold": job.fold,
+        "precision": precision,
+    }
     recipe.custom_hooks = [
         {
             "type": "BestAndLastHook",

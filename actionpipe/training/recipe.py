@@ -14,6 +14,8 @@ from mmengine.config import Config
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
 from actionpipe.recipes import recipe_file
+from actionpipe.training.adapt import adapt
+from actionpipe.training.schedule import fit_schedule
 from actionpipe.workspace import Workspace
 
 
@@ -23,8 +25,10 @@ def load(name: str, overrides: dict[str, Any]) -> Config:
     Raises:
         UserError: no such recipe, or an override names a key path that the recipe does not have.
     """
-    recipe = Config.fromfile(str(recipe_file(name)))
+    recipe = adapt(Config.fromfile(str(recipe_file(name))), name)
     recipe.merge_from_dict({key: _like(_found(recipe, key), value) for key, value in overrides.items()})
+    if not any(key.startswith("param_scheduler") for key in overrides):
+        fit_schedule(recipe)
     return recipe
 
 
@@ -65,7 +69,7 @@ def join_classifier(
 ) -> Config:
     """Fill in the fold's lists, the frames, the classes and the competition's metric."""
     classes = competition.class_names
-    recipe.model.cls_head.num_classes = len(classes)
+    set_classes(recipe, len(classes))
     frames = str(workspace.frames("train"))
     train_list = workspace.train_list(fold, oversampled=member.clips == "oversampled")
     if not member.augment:
@@ -103,7 +107,7 @@ def join_detector(recipe: Config, detector: Detector, workspace: Workspace, fold
 
 def join_clip_test(recipe: Config, competition: Competition, clip_list: Path, frames: Path) -> Config:
     """A recipe that only scores the clips of a list."""
-    recipe.model.cls_head.num_classes = len(competition.class_names)
+    set_classes(recipe, len(competition.class_names))
     dataset = _clips(clip_list, str(frames), _keyed(recipe.test_pipeline), test=True)
     return _only_test(recipe, _loader(recipe, dataset, recipe.test_batch), {"type": "ScoreCollector"})
 
@@ -113,6 +117,13 @@ def join_frame_test(recipe: Config, detector: Detector, coco: Path, frames: Path
     set_detector_classes(recipe, detector)
     dataset = _coco(coco, str(frames), detector, recipe.test_pipeline, test=True)
     return _only_test(recipe, _loader(recipe, dataset, recipe.test_batch), {"type": "BoxCollector"})
+
+
+def set_classes(recipe: Config, number: int) -> None:
+    """Give the head of a classifier, and the auxiliary one that some necks have, the number of classes."""
+    recipe.model.cls_head.num_classes = number
+    if "aux_head_cfg" in (recipe.model.get("neck") or {}):
+        recipe.model.neck.aux_head_cfg.out_channels = number
 
 
 def set_detector_classes(recipe: Config, detector: Detector) -> None:

@@ -11,6 +11,11 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
+from actionpipe.training.schedule import has_a_step
+
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""By the number of a weight's dimensions: those of 2D and of 3D convolutions."""
+
 
 class Run(Runner):  # type: ignore[misc]
     """A Runner whose log goes to its file; the terminal gets warnings and the lines of our own hooks."""
@@ -32,6 +37,12 @@ class Run(Runner):  # type: ignore[misc]
             # mmengine passes broadcast_buffers on, whose name torch is going to change.
             warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
             return super().wrap_model(model_wrapper_cfg, model)
+
+    def _build_param_scheduler(self, scheduler: Any, *args: Any, **kwargs: Any) -> Any:
+        """mmengine's, without schedules that are over before the first step: a short training has short warm-ups."""
+        given = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
+        steps = len(self.train_dataloader)
+        return super()._build_param_scheduler([one for one in given if has_a_step(one, steps)], *args, **kwargs)
 
     @classmethod
     def from_recipe(
@@ -77,7 +88,9 @@ def make_fast(model: Any, device: str, *, compiled: bool = False) -> Any:
     """
     from actionpipe.models.shift import use_one_pass
 
-    model = model.to(memory_format=torch.channels_last)
+    for weight in model.parameters():
+        if weight.dim() in _CHANNELS_LAST:
+            weight.data = weight.data.contiguous(memory_format=_CHANNELS_LAST[weight.dim()])
     use_one_pass(model)
     if device == "cpu":
         from actionpipe.models.fused_norm import fuse_norms

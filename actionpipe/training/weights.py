@@ -3,6 +3,7 @@
 import pickle
 import re
 import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,17 @@ import torch
 from actionpipe.errors import UserError
 
 State = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a weights file holds."""
+
+    state: State
+    classes: tuple[str, ...] | None
+    """The classes that it was trained for, in the order of the scores; None when it does not say."""
+    meta: dict[str, Any] = field(default_factory=dict)
+    """What it says of itself: ours name ``recipe``, ``overrides``, ``frames`` (how they were stored) and more."""
 
 
 class HistoryBuffer:
@@ -101,6 +113,11 @@ def read_state(path: Path) -> State:
     Checkpoints of mmaction2 0.x and 1.x, mmdet 2.x and 3.x, torchvision, and ours have the same names inside;
     prefixes of data-parallel wrappers are dropped.
     """
+    return read_weights(path).state
+
+
+def read_weights(path: Path) -> Weights:
+    """The tensors of a weights file, as ``read_state``, and the names of its classes, where it has them."""
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -110,6 +127,8 @@ def read_state(path: Path) -> State:
             raise UserError(f"{path} cannot be read as safetensors: {error}. Copy it again.") from None
     else:
         content = read_torch_file(path)
+    meta = content.get("meta") if isinstance(content, dict) else None
+    classes = _classes(meta)
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -118,7 +137,19 @@ def read_state(path: Path) -> State:
     state = {name.removeprefix("module."): value for name, value in content.items() if torch.is_tensor(value)}
     if not state:
         raise UserError(f"{path} holds no weights: none of its {len(content)} entries is a tensor")
-    return state
+    return Weights(state, classes, meta if isinstance(meta, dict) else {})
+
+
+def _classes(meta: Any) -> tuple[str, ...] | None:
+    """The class names in a checkpoint's ``meta``: ours, of OpenMMLab's 0.x (``CLASSES``), or of mmengine's data set."""
+    if not isinstance(meta, dict):
+        return None
+    for place in (meta, meta.get("dataset_meta")):
+        for key in ("classes", "CLASSES"):
+            names = place.get(key) if isinstance(place, dict) else None
+            if isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names):
+                return tuple(names)
+    return None
 
 
 def load_trained(model: torch.nn.Module, path: Path, classes: int) -> None:

@@ -144,3 +144,11 @@ def parse(row: dict[str, str]) -> Entry:
         short_side=int(row["short_side"]) if row["short_side"] else None,
         quality=int(row["quality"]),
     )
+
+
+def common_settings(manifest: Path) -> Settings | None:
+    """How all readable videos of a manifest were stored; None when there is no manifest, or there are several ways."""
+    if not manifest.exists():
+        return None
+    found = {entry.settings for entry in Manifest.read(manifest).entries if entry.readable}
+    return found.pop() if len(found) == 1 else None

@@ -12,9 +12,9 @@ from actionpipe.competition import load
 from actionpipe.errors import UserError
 from actionpipe.parity.compare import compare
 from actionpipe.parity.picked import Picked
+from actionpipe.predict.clip_scorer import ClipScorer
 from actionpipe.predict.detector import Boxes
 from actionpipe.predict.engines import Engine
-from actionpipe.predict.recogniser import Recogniser
 from actionpipe.predict.setting import Setting
 from actionpipe.stages.check import tasks_of
 from actionpipe.stages.extract import extract
@@ -78,13 +78,13 @@ def test_validation_clips_are_those_of_the_fold(given):
 
 @pytest.mark.slow
 def test_swapped_classes_of_one_clip_are_found(given, monkeypatch):
-    right, seen = Recogniser.score, []
+    right, seen = ClipScorer.score, []
 
     def wrong(self, clip):
         seen.append(clip)
         return np.roll(right(self, clip), 1) if clip.equal(seen[0]) else right(self, clip)
 
-    monkeypatch.setattr(Recogniser, "score", wrong)
+    monkeypatch.setattr(ClipScorer, "score", wrong)
     report = run(given, member="clips")
     assert report.broken == ["clips"]
     (one,) = report.scores[0].differing

@@ -13,8 +13,8 @@ from conftest import CHECKOUT, Tiny
 from actionpipe.competition import load
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.parity.compare import run_request
+from actionpipe.predict.clip_scorer import ClipScorer
 from actionpipe.predict.engines import has_openvino
-from actionpipe.predict.recogniser import Recogniser
 from actionpipe.processes import Processes
 from actionpipe.stages.check import check_parity, tasks_of
 
@@ -68,8 +68,8 @@ def test_the_command_reports_and_exits_with_0(given, tmp_path):
 
 @pytest.mark.slow
 def test_an_engine_that_swaps_classes_exits_with_1_and_names_the_clips(given, here, monkeypatch, capsys):
-    right = Recogniser.score
-    monkeypatch.setattr(Recogniser, "score", lambda self, clip: np.roll(right(self, clip), 1))
+    right = ClipScorer.score
+    monkeypatch.setattr(ClipScorer, "score", lambda self, clip: np.roll(right(self, clip), 1))
     status = check_parity(given.root, member="clips", clips=2, engine="torch", precision="fp32", device="cpu")
     assert status == ExitCode.FAILED == 1
     said = capsys.readouterr().out
@@ -81,8 +81,8 @@ def test_an_engine_that_swaps_classes_exits_with_1_and_names_the_clips(given, he
 
 @pytest.mark.slow
 def test_noise_breaks_the_promise_of_fp32_and_not_that_of_bf16(given, here, monkeypatch, capsys):
-    right = Recogniser.score
-    monkeypatch.setattr(Recogniser, "score", lambda self, clip: right(self, clip) + np.array([1e-3, -1e-3, 0]))
+    right = ClipScorer.score
+    monkeypatch.setattr(ClipScorer, "score", lambda self, clip: right(self, clip) + np.array([1e-3, -1e-3, 0]))
     asked = {"member": "clips", "clips": 1, "engine": "torch", "device": "cpu"}
     assert check_parity(given.root, precision="fp32", **asked) == ExitCode.FAILED
     assert check_parity(given.root, precision="bf16", **asked) == ExitCode.OK

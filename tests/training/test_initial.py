@@ -8,7 +8,8 @@ import torchvision
 from mmengine.config import Config
 
 from actionpipe.errors import UserError
-from actionpipe.training.initial import Source, find, load_backbone, source_of
+from actionpipe.training.fitting import load_backbone
+from actionpipe.training.initial import Source, find, source_of
 
 SOURCE = Source(files=("first.pth", "second.safetensors"), url="https://example.org/first-0123abcd.pth")
 

@@ -32,10 +32,14 @@ def job_of(tiny, member, **overrides):
 
 @pytest.mark.slow
 def test_training_starts_from_the_file_that_the_member_names(openmmlab, tiny, random_weights, capfd):
-    member = {**tiny.competition["members"][0], "weights": str(random_weights["clips"])}
+    other = {"state_dict": torch.load(random_weights["clips"]), "meta": {"classes": ["up", "down", "away"]}}
+    torch.save(other, tiny.root / "other.pth")
+    member = {**tiny.competition["members"][0], "weights": str(tiny.root / "other.pth")}
     tiny.write_competition(members=[member])
     train(job_of(tiny, "clips", **{"optim_wrapper.optimizer.lr": 0.0}))
-    assert "starting weights from clips.pth: 100 matched (own names)" in capfd.readouterr().out
+    assert "starting weights: other.pth: 100 of 102 matched (own names)" in capfd.readouterr().out
+    report = json.loads((tiny.workspace.run_dir("clips", 0) / "initial_weights.json").read_text())
+    assert any("cls_head.fc_cls.weight" in str(line) for line in report.values())
     trained = read_state(tiny.workspace.best_checkpoint("clips", 0))
     given = read_state(random_weights["clips"])
     backbone = [name for name in given if name.startswith("backbone.") and name.endswith(("weight", "bias"))]

@@ -7,9 +7,9 @@ from conftest import CLASSES, build, clip_recipe
 from mmengine.config import Config
 
 from actionpipe.errors import UserError
+from actionpipe.predict.clip_scorer import ClipScorer
 from actionpipe.predict.compiled import Cache
 from actionpipe.predict.engines import Engine
-from actionpipe.predict.recogniser import Recogniser
 
 ENGINES = [Engine("torch", "fp32", "cpu"), Engine("openvino", "fp32", "cpu")]
 BASE = "_base_ = 'mmaction::recognition/{}.py'\nmodel = dict(backbone=dict({}), cls_head=dict({}))"
@@ -108,7 +108,7 @@ def by_mmaction(model, clip):
 
 
 def ready(name, path, engine, tmp_path):
-    return Recogniser(recipe_of(name), path, len(CLASSES), engine, Cache(tmp_path / "best.openvino", {}))
+    return ClipScorer(recipe_of(name), path, len(CLASSES), engine, Cache(tmp_path / "best.openvino", {}))
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
@@ -170,4 +170,4 @@ def test_a_checkpoint_of_other_classes_names_both_numbers(trained, tmp_path, nam
     _, path = trained("tiny")
     cache = Cache(tmp_path / "best.openvino", {})
     with pytest.raises(UserError, match="the competition has 4 classes"):
-        Recogniser(recipe_of("tiny"), path, 4, Engine(name, "fp32", "cpu"), cache)
+        ClipScorer(recipe_of("tiny"), path, 4, Engine(name, "fp32", "cpu"), cache)

@@ -1,0 +1,224 @@
+"""A trained recogniser in Python: a checkpoint and paths of videos in, classes with probabilities out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actionpipe.errors import TableError, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from actionpipe.processes import Processes
+    from actionpipe.video.frames import Frames
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a recogniser says of one video."""
+
+    video: Path
+    frames: int
+    """Of the video; 0 when it cannot be read."""
+    scores: dict[str, float]
+    """Class to probability, the most probable first; empty when the video cannot be read."""
+    unreadable: str | None = None
+    """Why not one of its frames could be read."""
+
+    def top(self, number: int) -> list[tuple[str, float]]:
+        """The most probable classes and their probabilities."""
+        return list(self.scores.items())[:number]
+
+
+class Recognizer:
+    """``Recognizer(checkpoint).predict(paths)``: the same code, and the same numbers, as ``actionpipe predict``.
+
+    Videos are read directly, only the frames that the recipe takes, in several threads.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path | str,
+        *,
+        recipe: str | None = None,
+        overrides: dict[str, Any] | None = None,
+        classes: Path | str | Sequence[str] | None = None,
+        views: str = "1x1",
+        sampling: str = "recipe",
+        average: str = "prob",
+        engine: str = "auto",
+        precision: str = "auto",
+        device: str = "auto",
+    ) -> None:
+        """Load a checkpoint of ours, which knows its recipe and classes, or a published one, which is told them.
+
+        Args:
+            checkpoint: the file of weights.
+            recipe: name or path of the recipe; as the checkpoint says when None.
+            overrides: dotted keys of the recipe; as the checkpoint says when None and ``recipe`` is None.
+            classes: their names in the order of the scores, or a label map file; as the checkpoint says when None.
+            views: clips x crops of each video that are scored and averaged, e.g. ``10x3``.
+            sampling: where a clip's frames lie, ``recipe``, ``segment`` or ``dense``.
+            average: of ``prob``abilities or of ``score``s before the softmax.
+            engine: ``auto``, ``torch`` or ``openvino``.
+            precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+            device: ``auto``, ``cpu`` or ``cuda``.
+
+        Raises:
+            UserError: the file is no checkpoint, does not fit the recipe or the classes, or says not what they are.
+        """
+        from actionpipe import models, openmmlab
+        from actionpipe.predict.engines import choose_engine
+        from actionpipe.predict.inputs import ClipInput
+        from actionpipe.predict.protocol import apply_protocol, describe, parse_protocol
+        from actionpipe.video.manifest import Settings
+
+        self.checkpoint = Path(checkpoint)
+        if not self.checkpoint.is_file():
+            raise UserError(f"no checkpoint at {self.checkpoint}; trained ones are results/<member>/fold<k>/best.pth")
+        if engine == "reference":
+            raise UserError("--engine reference is for extracted frames; take auto, torch or openvino")
+        protocol = parse_protocol(views, sampling, average)
+        openmmlab.activate()
+        models.register()
+        from actionpipe.training import recipe as recipes
+        from actionpipe.training.weights import read_weights
+
+        weights = read_weights(self.checkpoint)
+        told = weights.meta if recipe is None else {}
+        if recipe is None and not isinstance(told.get("recipe"), str):
+            raise UserError(
+                f"{self.checkpoint} does not say what recipe it was trained with; name it: --recipe slowfast_r50, or "
+                "one of mmaction2's: --recipe mmaction::recognition/…"
+            )
+        self.name = str(recipe or told["recipe"])
+        self.overrides = dict(told.get("overrides") or {} if overrides is None else overrides)
+        # As the frames were stored that it learnt from: numbers are those of inference.sh then.
+        self.settings = Settings(**weights.meta["frames"]) if weights.meta.get("frames") else Settings()
+        self.classes = _class_names(classes, weights.classes, self.checkpoint)
+        self.engine = choose_engine(engine, precision, _one_process(device))
+        self.recipe = recipes.load(self.name, self.overrides)
+        self.protocol = describe(self.recipe, protocol)
+        """What was averaged over, in words."""
+        apply_protocol(self.recipe, protocol)
+        self.input = ClipInput(self.recipe)
+        self._views = protocol
+        self._scorer: Any = None
+
+    def predict(self, videos: Path | str | Iterable[Path | str]) -> list[Prediction]:
+        """What it says of each video; folders stand for all videos in them.
+
+        Raises:
+            UserError: a path that is not there, or a folder without videos (all of them are named).
+        """
+        return list(self.stream(videos))
+
+    def stream(self, videos: Path | str | Iterable[Path | str]) -> Iterator[Prediction]:
+        """As ``predict``, one after the other as they are ready, in the order of the paths."""
+        paths = find_inputs([videos] if isinstance(videos, (str, Path)) else videos)
+        self._ready()
+        with ThreadPoolExecutor(self.engine.lanes) as lanes:
+            yield from lanes.map(self._predict, paths)
+
+    def score(self, frames: "Frames") -> "NDArray[np.float64]":
+        """Probabilities (C,), in the order of ``classes``, of a clip whose frames come from anywhere.
+
+        Raises:
+            UnreadableError: not one frame can be decoded.
+        """
+        _, packed = self.input(frames)
+        scores: NDArray[np.float64] = self._ready().score(packed)
+        return scores
+
+    def model(self) -> Any:
+        """mmaction2's recogniser with the weights, in eval mode, run by torch: for looking into it."""
+        return self._ready().model
+
+    def _predict(self, video: Path) -> Prediction:
+        from actionpipe.video.decode import UnreadableError
+        from actionpipe.video.frames import DecodedFrames
+
+        frames = DecodedFrames(video, self.settings)
+        try:
+            scores = self.score(frames)
+        except UnreadableError as error:
+            return Prediction(video, 0, {}, str(error))
+        order = (-scores).argsort(kind="stable")
+        return Prediction(video, int(frames.count or 0), {self.classes[index]: float(scores[index]) for index in order})
+
+    def _ready(self) -> Any:
+        """The scorer; made when it is first needed, as its network is compiled then."""
+        if self._scorer is None:
+            import torch
+
+            from actionpipe.files import digest
+            from actionpipe.predict.clip_scorer import ClipScorer
+            from actionpipe.predict.compiled import Cache
+            from actionpipe.recipes import recipe_digest
+
+            torch.set_num_threads(self.engine.threads)
+            made_from = {
+                "checkpoint": digest(self.checkpoint),
+                "recipe": recipe_digest(self.name),
+                "overrides": self.overrides,
+            }
+            cache = Cache(self.checkpoint.with_suffix(".openvino"), made_from)
+            self._scorer = ClipScorer(self.recipe, self.checkpoint, len(self.classes), self.engine, cache, self._views)
+        return self._scorer
+
+
+def find_inputs(paths: Iterable[Path | str]) -> list[Path]:
+    """Files as they are, folders as the videos in them, each once, in this order.
+
+    Raises:
+        TableError: paths that are not there or hold no video, each of them.
+    """
+    from actionpipe.video.find import find_videos
+
+    found: list[Path] = []
+    faults = []
+    for given in map(Path, paths):
+        if given.is_dir():
+            try:
+                found += find_videos(given)
+            except UserError:
+                faults.append(f"{given} holds no video")
+        elif given.is_file():
+            found.append(given)
+        else:
+            faults.append(f"{given} is not there")
+    if not found and not faults:
+        faults.append("no video was named; give files, folders or globs")
+    if faults:
+        raise TableError(faults)
+    return list(dict.fromkeys(found))
+
+
+def _class_names(given: Path | str | Sequence[str] | None, known: Sequence[str] | None, checkpoint: Path) -> list[str]:
+    if isinstance(given, (str, Path)):
+        from actionpipe.datasets.label_map import read_label_map
+        from actionpipe.splits.faults import Faults
+
+        faults = Faults()
+        names = list(read_label_map(Path(given), faults).values())
+        faults.stop()
+        return names
+    if given is None and known is None:
+        raise UserError(
+            f"{checkpoint} does not say what its classes are; name a file with one class a line: "
+            "--classes label_map.txt"
+        )
+    return list(given if given is not None else known or [])
+
+
+def _one_process(device: str) -> "Processes":
+    import torch
+
+    from actionpipe.processes import choose
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return choose(1 if device == "cuda" else 0, device)

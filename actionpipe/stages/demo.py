@@ -1,0 +1,226 @@
+"""Draws on a copy of a video what a recogniser says of it, moment by moment.
+
+Reads a checkpoint, a video and, if asked, a table of detections. Writes the labelled video where ``--out`` says, with
+the sound of the original, and its timeline beside it as JSON.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from actionpipe.command import run
+from actionpipe.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actionpipe.demo.footage import Footage
+    from actionpipe.demo.sound import Sound
+    from actionpipe.video.decode import Image
+
+SUFFIXES = (".mp4", ".m4v")
+
+
+def demonstrate(
+    video: Path,
+    out: Path,
+    recognizer: "Callable[[], Any]",
+    checkpoint: Path,
+    *,
+    window: float | None = None,
+    stride: float | None = None,
+    top: int = 5,
+    everything: bool = False,
+    heat: bool = False,
+    detections: Path | None = None,
+    box_score: float = 0.5,
+    font: Path | None = None,
+) -> ExitCode:
+    """Write ``out``: ``video`` with the most probable classes drawn on every frame; and its timeline as JSON.
+
+    The file is H.264 in MP4, of the video's own size (an odd one grows by a pixel), timestamps and sound. Windows are
+    scored on the frames as they are in the video, before anything is drawn, and nothing is smoothed over time.
+
+    Args:
+        video: the file.
+        out: the file to write, ``.mp4``; the timeline has its name with ``.json``.
+        recognizer: makes the ``actionpipe.Recognizer``; called when the video has been read and is sound.
+        checkpoint: the weights that it has, for the timeline.
+        window: seconds of a window; None: the whole of a short video, 2.5 seconds of others.
+        stride: seconds between the starts of two windows; None: half a window.
+        top: classes drawn, at least 1; fewer on frames that are too small.
+        everything: the timeline has the probabilities of all classes, and not of ``top`` only.
+        heat: colour where the evidence for the most probable class is (Grad-CAM).
+        detections: a table of boxes, as in results/detections, in pixels of frames that were stored as those that the
+            recogniser learnt from.
+        box_score: boxes with a higher score are drawn.
+        font: a font file for the names; one that has their letters is looked for when None.
+
+    Returns:
+        OK.
+
+    Raises:
+        UserError: there is no such video, checkpoint or table, the video cannot be read, ``out`` is no place for a
+            video, or heat is asked of a model that has no feature maps. Nothing was written.
+    """
+    _refuse_place(out, video)
+    if not checkpoint.is_file():
+        raise UserError(f"no checkpoint at {checkpoint}; give --checkpoint results/MEMBER/fold0/best.pth")
+    from actionpipe import files
+    from actionpipe.demo.boxes import Boxes, read_boxes
+    from actionpipe.demo.footage import read_footage
+    from actionpipe.demo.lettering import find_font
+    from actionpipe.demo.overlay import Overlay
+    from actionpipe.demo.scored import score_windows
+    from actionpipe.demo.sound import open_sound
+    from actionpipe.demo.timeline import describe
+    from actionpipe.demo.windows import cut_windows, shown_windows
+    from actionpipe.video.encode import fit
+
+    footage = read_footage(video)
+    windows = cut_windows(footage, window, stride)
+    table = read_boxes(detections, video, box_score) if detections else None
+    with files.atomic(out) as temporary, open_sound(video) as sound:  # a place that takes no file is found out at once
+        model = recognizer()
+        labels = list(table["label"].unique()) if table is not None else []
+        letters, lacking = find_font([*model.classes, *labels], font)
+        scored = score_windows(model, footage, windows, heat=heat)
+        shown = shown_windows(windows, footage)
+        overlay = Overlay(footage, scored, shown, model.classes, letters, top)
+        boxes = (
+            Boxes(table, footage.size, letters, fit(footage.size, model.settings.short_side))
+            if table is not None
+            else None
+        )
+
+        def draw(image: "Image", number: int) -> None:
+            found = scored[int(shown[number - 1])]
+            if found.heat is not None:
+                found.heat.lay(image, number)
+            if boxes is not None:
+                boxes.draw(image, number)
+            overlay.draw(image, number)
+
+        _write(temporary, footage, sound, draw)
+        timeline = describe(model, checkpoint, footage, scored, shown, None if everything else top)
+    files.write_json(out.with_suffix(".json"), timeline)
+    _tell(out, footage, len(windows), sound)
+    drawn = overlay.layout.rows
+    if drawn < min(top, len(model.classes)):
+        print(f"note: frames of {footage.size[0]}x{footage.size[1]} pixels have room for {drawn} classes, not {top}")
+    if lacking:
+        print(f"note: no font here has the letters {lacking[:40]}; give one that has them with --font")
+    if table is not None and table.empty:
+        print(f"note: {detections} has no box of {video.name} with a score above {box_score:g}")
+    return ExitCode.OK
+
+
+def _refuse_place(out: Path, video: Path) -> None:
+    if out.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--out {out} must be a video: a name that ends with {' or '.join(SUFFIXES)}")
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder; name a file in it: {out / 'labelled.mp4'}")
+    if out.exists() and video.exists() and out.samefile(video):
+        raise UserError(f"--out {out} is the video itself, which is never written over; name another file")
+
+
+def _write(path: Path, footage: "Footage", sound: "Sound | None", draw: "Callable[[Image, int], None]") -> None:
+    """Decode once more, draw on every frame, and encode."""
+    import numpy as np
+
+    from actionpipe.demo.film import open_film
+    from actionpipe.video.decode import decode, in_batches
+
+    with open_film(path, footage, sound) as film:
+        for batch in in_batches(decode(footage.path)):
+            for frame in batch:
+                if film.number == footage.count:
+                    break
+                image = np.require(frame.to_image(size=footage.size), requirements=["C", "W"])
+                draw(image, film.number + 1)
+                film.add(image)
+        if film.number < footage.count:
+            raise UserError(f"{footage.path} has other frames than a moment ago; run again when nothing writes to it")
+
+
+def _tell(out: Path, footage: "Footage", windows: int, sound: "Sound | None") -> None:
+    width, height = footage.size
+    print(
+        f"{out}: {footage.count} frames of {width}x{height} in {footage.duration:.2f} s, {windows} "
+        f"window{'s' * (windows != 1)}; the timeline: {out.with_suffix('.json')}"
+    )
+    if width % 2 or height % 2:
+        grown = f"{width + width % 2}x{height + height % 2}"
+        print(f"note: H.264 has even sizes only; the video is {grown}, its last row or column twice")
+    if sound is None:
+        print("note: the video has no sound")
+    elif not sound.copied:
+        print(f"note: browsers play no {sound.codec} in MP4; the sound was encoded to AAC")
+    if sound is not None and sound.lost:
+        print(f"note: {sound.lost} packets of the sound could not be decoded")
+    if footage.undecodable:
+        print(f"note: {footage.undecodable} packets of the video could not be decoded")
+
+
+def command(
+    video: Annotated[Path, typer.Argument(help="The video.")],
+    checkpoint: Annotated[Path, typer.Option(help="Weights of a trained recogniser.", metavar="FILE")],
+    out: Annotated[Path, typer.Option(help="The video to write, .mp4; the timeline beside it.", metavar="FILE")],
+    recipe: Annotated[str | None, typer.Option(help="Its recipe; as the checkpoint says else.")] = None,
+    classes: Annotated[Path | None, typer.Option(help="Its classes, one a line; as the checkpoint says else.")] = None,
+    views: Annotated[str, typer.Option(help="Clips x crops to average, e.g. 10x3.", metavar="KxC")] = "1x1",
+    sampling: Annotated[str, typer.Option(help="Frames of a clip: recipe, segment or dense.")] = "recipe",
+    average: Annotated[str, typer.Option(help="Average of the views: prob or score.")] = "prob",
+    window: Annotated[float | None, typer.Option(help="Seconds scored at once; a short video as a whole else.")] = None,
+    stride: Annotated[float | None, typer.Option(help="Seconds between two windows; half a window else.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="So many classes are drawn.")] = 5,
+    everything: Annotated[bool, typer.Option("--all", help="All classes in the timeline.")] = False,
+    heat: Annotated[bool, typer.Option("--heat", help="Colour where the evidence is (Grad-CAM).")] = False,
+    detections: Annotated[Path | None, typer.Option(help="A table of boxes to draw.", metavar="FILE")] = None,
+    box_score: Annotated[float, typer.Option(min=0, max=1, help="Draw boxes with a higher score.")] = 0.5,
+    font: Annotated[Path | None, typer.Option(help="A font that has the letters of the names.", metavar="FILE")] = None,
+    engine: Annotated[str, typer.Option(help="auto, torch or openvino.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> ExitCode:
+    """Write a copy of a video with the most probable classes drawn on it, sound kept, and its timeline as JSON."""
+
+    def recognizer() -> Any:
+        from actionpipe import Recognizer
+
+        return Recognizer(
+            checkpoint,
+            recipe=recipe,
+            classes=classes,
+            views=views,
+            sampling=sampling,
+            average=average,
+            engine=engine,
+            precision=precision,
+            device=device,
+        )
+
+    return demonstrate(
+        video,
+        out,
+        recognizer,
+        checkpoint,
+        window=window,
+        stride=stride,
+        top=top,
+        everything=everything,
+        heat=heat,
+        detections=detections,
+        box_score=box_score,
+        font=font,
+    )
+
+
+def main() -> None:
+    """The command line."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Says what is to be seen in videos: the most probable classes of each, as text or JSON.
+
+Reads a checkpoint and videos. Writes nothing but, when asked, the JSON file ``--json``.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from actionpipe.command import run
+from actionpipe.errors import ExitCode, UserError
+from actionpipe.files import write_text
+
+
+def predict(
+    videos: list[Path],
+    checkpoint: Path,
+    *,
+    top: int = 5,
+    json_file: Path | None = None,
+    untrimmed: bool = False,
+    **options: Any,
+) -> ExitCode:
+    """Print the ``top`` classes of each video.
+
+    Args:
+        videos: files and folders.
+        checkpoint: weights of a trained recogniser.
+        top: so many classes a video.
+        json_file: write all of it there, or print it when it is ``-``.
+        untrimmed: score each second, then windows of several lengths; for long videos in which little happens.
+        **options: see ``Recognizer``.
+
+    Returns:
+        ``INCOMPLETE`` when a video could not be read.
+
+    Raises:
+        UserError: as ``Recognizer``; a path that is not there.
+    """
+    from actionpipe import Recognizer
+    from actionpipe.recognizer import find_inputs
+
+    paths = find_inputs(videos)
+    recognizer = Recognizer(checkpoint, **options)
+    if untrimmed:
+        from actionpipe.predict.untrimmed import stream_untrimmed
+
+        protocol, predictions = stream_untrimmed(recognizer, paths)
+    else:
+        protocol, predictions = recognizer.protocol, recognizer.stream(paths)
+    quiet = str(json_file) == "-"
+    if not quiet:
+        print(f"{recognizer.name}, {len(recognizer.classes)} classes; {protocol}", flush=True)
+    records, unreadable = [], 0
+    for prediction in predictions:
+        unreadable += prediction.unreadable is not None
+        best = prediction.top(top)
+        records.append(
+            {
+                "video": str(prediction.video),
+                "frames": prediction.frames,
+                "top": [{"class": name, "probability": round(score, 6)} for name, score in best],
+                **({"unreadable": prediction.unreadable} if prediction.unreadable else {}),
+            }
+        )
+        if not quiet:
+            print(f"\n{prediction.video}" + (f": {prediction.unreadable}" if prediction.unreadable else ""), flush=True)
+            for name, score in best:
+                print(f"  {score:6.1%}  {name}", flush=True)
+    if json_file is not None:
+        content = {
+            "checkpoint": str(checkpoint),
+            "recipe": recognizer.name,
+            "protocol": protocol,
+            "classes": recognizer.classes,
+            "videos": records,
+        }
+        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        if quiet:
+            print(text, end="")
+        else:
+            write_text(json_file, text)
+    return ExitCode.INCOMPLETE if unreadable else ExitCode.OK
+
+
+def command(
+    videos: Annotated[list[Path], typer.Argument(help="Videos, folders of them, or globs.", metavar="VIDEO…")],
+    checkpoint: Annotated[Path, typer.Option(help="Weights of a trained recogniser.", metavar="FILE")],
+    recipe: Annotated[str | None, typer.Option(help="Its recipe; as the checkpoint says else.")] = None,
+    classes: Annotated[Path | None, typer.Option(help="Its classes, one a line; as the checkpoint says else.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="So many classes of each video.")] = 5,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON there; - prints it.", metavar="FILE")
+    ] = None,
+    views: Annotated[str, typer.Option(help="Clips x crops to average, e.g. 10x3.", metavar="KxC")] = "1x1",
+    sampling: Annotated[str, typer.Option(help="Frames of a clip: recipe, segment or dense.")] = "recipe",
+    average: Annotated[str, typer.Option(help="Average of the views: prob or score.")] = "prob",
+    untrimmed: Annotated[
+        bool, typer.Option("--untrimmed", help="Long videos: windows of several lengths, the best of each class count.")
+    ] = False,
+    engine: Annotated[str, typer.Option(help="auto, torch or openvino.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> ExitCode:
+    """Say what is to be seen in videos: the most probable classes with their probabilities."""
+    if json_file is not None and str(json_file) != "-" and json_file.suffix != ".json":
+        raise UserError(f"--json takes a file that ends in .json, or -; found '{json_file}'")
+    return predict(
+        videos,
+        checkpoint,
+        top=top,
+        json_file=json_file,
+        untrimmed=untrimmed,
+        recipe=recipe,
+        classes=classes,
+        views=views,
+        sampling=sampling,
+        average=average,
+        engine=engine,
+        precision=precision,
+        device=device,
+    )
+
+
+def main() -> None:
+    """The command line of ``actionpipe predict``."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()
