@@ -13,7 +13,13 @@ TEST = "test_"
 """Prefix of the ladder's columns that were measured on the test clips."""
 
 
-def show_ladder(rungs: pd.DataFrame, metric: str, folds: Sequence[int], console: Console | None = None) -> None:
+def show_ladder(
+    rungs: pd.DataFrame,
+    metric: str,
+    folds: Sequence[int],
+    console: Console | None = None,
+    single_folds: pd.DataFrame | None = None,
+) -> None:
     """Print the ladder, one line a rung; the test clips' columns only when they are there.
 
     Args:
@@ -21,6 +27,7 @@ def show_ladder(rungs: pd.DataFrame, metric: str, folds: Sequence[int], console:
         metric: the competition's metric.
         folds: the folds whose validation clips were measured.
         console: where to; standard output when None.
+        single_folds: as ``single_folds.single_fold_table`` gives them.
     """
     console = console or Console()
     table = Table(
@@ -49,6 +56,12 @@ def show_ladder(rungs: pd.DataFrame, metric: str, folds: Sequence[int], console:
         lines.append(
             f"test clips: the {_clips(rungs, TEST)} that were scored and are in test_truth.csv, for showing only: "
             "nothing is decided by the truth of the test"
+        )
+    if single_folds is not None and len(single_folds):
+        values = single_folds["metric"]
+        lines.append(
+            f"test clips by the ensemble of one fold alone, as out of fold: {values.mean():.4f} on average of "
+            f"{len(values)} folds ({values.min():.4f} to {values.max():.4f}); all folds together are better"
         )
     for line in lines:
         console.print(escape(line), soft_wrap=True)

@@ -19,7 +19,7 @@ def list_texts(
     workspace: Workspace,
     competition: Competition,
     train: Sequence[TrainVideo],
-    test: Sequence[TestVideo],
+    test: Sequence[TestVideo] | None,
     folds: Mapping[str, int],
 ) -> dict[Path, str]:
     """The list files of all folds and of the test clips.
@@ -28,7 +28,7 @@ def list_texts(
         workspace: gives the paths.
         competition: with its classes known.
         train: readable training videos, in the order of the table, which the lists keep.
-        test: readable test videos.
+        test: readable test videos; None when their frames were not extracted.
         folds: video name -> fold.
     """
     index_of_class = {name: index for index, name in enumerate(competition.class_names)}
@@ -45,7 +45,8 @@ def list_texts(
             oversample(outside, repeated, competition.oversampling.times)
         )
         texts[workspace.val_list(fold)] = format_list(clip for other, clip in clips if other == fold)
-    texts[workspace.test_list] = format_list(test_clips(test))
+    if test is not None:
+        texts[workspace.test_list] = format_list(test_clips(test))
     return texts
 
 
@@ -57,9 +58,12 @@ def coco_texts(
     folds: Mapping[str, int],
     *,
     boxes: Sequence[Box] | None,
-    test_manifest: Manifest,
+    test_manifest: Manifest | None,
 ) -> dict[Path, str]:
-    """The COCO files: none without a detector, ``test.json`` alone when ``boxes`` is None. Others as ``list_texts``."""
+    """The COCO files: none without a detector, ``test.json`` alone when ``boxes`` is None. Others as ``list_texts``.
+
+    No ``test.json`` without the manifest of the test.
+    """
     detector = competition.detector
     if detector is None:
         return {}
@@ -70,6 +74,8 @@ def coco_texts(
             entries = [video.entry for video in train if (folds[video.name] == fold) is inside]
             coco = boxes_coco(boxes or [], entries, names, detector.classes, detector.background_frames, detector.every)
             texts[path] = _json(coco)
+    if test_manifest is None:
+        return texts
     test_names = {video.entry.frames_dir: video.name for video in test}
     texts[workspace.test_coco] = _json(frames_coco(test_clips(test), test_manifest, test_names, detector.classes))
     return texts

@@ -64,8 +64,18 @@ def read_train(
 def read_test(
     workspace: Workspace, competition: Competition, faults: Faults
 ) -> tuple[list[TestVideo], Manifest | None]:
-    """Read and check ``sample_submission.csv`` against the test manifest; the videos in the order of the table."""
+    """Read and check ``sample_submission.csv`` against the test manifest; the videos in the order of the table.
+
+    No videos, and a warning, when nothing was extracted: inference can read the test from the videos themselves.
+    """
     rows = read_submission_rows(workspace, competition, faults)
+    if not workspace.manifest("test").exists():
+        faults.warn(
+            f"no manifest at {workspace.manifest('test')}, so no test list is made: read the test from its videos, "
+            "bash inference.sh 0 --videos DIR; or extract them and run this again: python extract.py --dir VIDEOS "
+            f"--output-root {workspace.frames('test')}"
+        )
+        return [], None
     manifest = _read_manifest(workspace, "test", faults)
     found = _match(workspace, "test", rows, competition.table.video, manifest, faults=faults)
     return [TestVideo(row.cells[competition.table.video], entry) for row, entry in found], manifest

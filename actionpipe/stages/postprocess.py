@@ -3,8 +3,8 @@
 Reads sample_submission.csv, train.csv, splits.csv, {train,test}_raw_frame/manifest.csv, results/scores/*.csv,
 results/detections/*.csv; test_truth.csv and results/fusion.yaml when they are
 there.
-Writes results/final.csv, results/ladder.csv, results/changes.csv, results/out_of_fold.csv, results/provenance.json and
-results/report.html.
+Writes results/final.csv, results/ladder.csv, results/changes.csv, results/out_of_fold.csv, results/test_by_fold.csv,
+results/provenance.json and results/report.html.
 """
 
 from pathlib import Path
@@ -54,6 +54,7 @@ def postprocess(
     from actionpipe.fusion.provenance import provenance
     from actionpipe.fusion.rules import apply_rules
     from actionpipe.fusion.show import show_ladder, show_result
+    from actionpipe.fusion.single_folds import single_fold_table
     from actionpipe.fusion.submission import read_submission
     from actionpipe.fusion.unreadable import fallback_label, unreadable
     from actionpipe.report.write import write_report
@@ -75,17 +76,18 @@ def postprocess(
     reason_of_video = unreadable(workspace, resolved, "test", test.unscored)
     unreadable_training = unreadable(workspace, resolved, "train", held_out.unscored)
 
-    predicted = apply_rules(blend(test.scores, resolved), test.evidence, resolved.rules, resolved.class_names)
-    label_of_video = dict(zip(predicted.index, predicted, strict=True))
+    blended = blend(test.scores, resolved)
+    label_of_video = dict(apply_rules(blended, test.evidence, resolved.rules, resolved.class_names))
     fallback = fallback_label(workspace, resolved, labels) if reason_of_video else None
     if fallback is not None:
         label_of_video |= dict.fromkeys(reason_of_video, fallback)
     rungs = ladder_table(workspace, resolved, test, held_out)
+    alone = single_fold_table(workspace, resolved, submission.videos)
     table = clips_table(resolved, held_out)
-    metric = None if not held_out.scores else float(rungs["metric"].iloc[-1])
-    values = [None if held_out.scores == {} else float(value) for value in rungs["metric"]]
+    values = [None if not held_out.scores else float(value) for value in rungs["metric"]]
+    metric = values[-1]
     tables = [workspace.sample_submission, workspace.train_table, workspace.splits, *test.read, *held_out.read]
-    tables += [workspace.fusion] if fusion.tuned else []
+    tables += [workspace.fusion] * fusion.tuned
     record = provenance(
         workspace,
         resolved,
@@ -102,17 +104,20 @@ def postprocess(
         },
     )
     # The submission comes last: where it is new, all that explains it is new too.
-    files.write_table(workspace.results / "ladder.csv", rungs)
-    files.write_table(workspace.results / "changes.csv", changes_table(resolved, held_out))
-    files.write_table(workspace.results / "out_of_fold.csv", table)
+    shown = {"ladder": rungs, "test_by_fold": alone, "changes": changes_table(resolved, held_out), "out_of_fold": table}
+    for name, content in shown.items():
+        files.write_table(workspace.results / f"{name}.csv", content)
     files.write_json(workspace.provenance, record)
     submission.write(workspace.final, label_of_video)
     report = write_report(workspace, resolved)
 
     if ladder:
-        show_ladder(rungs, resolved.metric, sorted(set(held_out.splits["fold"])))
-    notes = [fusion.note] if fusion.note else []
-    notes += [*held_out.notes, *(f"training clip without scores: {v} ({r})" for v, r in unreadable_training.items())]
+        show_ladder(rungs, resolved.metric, sorted(set(held_out.splits["fold"])), single_folds=alone)
+    notes = [
+        *filter(None, [fusion.note]),
+        *held_out.notes,
+        *(f"training clip without scores: {v} ({r})" for v, r in unreadable_training.items()),
+    ]
     show_result(
         workspace.final,
         metric=resolved.metric,

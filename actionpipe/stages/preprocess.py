@@ -69,11 +69,8 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
 
     texts = {} if note == store.KEPT else {workspace.splits: store.format_splits(train, folds)}
     texts[store.settings_path(workspace)] = store.format_settings(challenge.folds)
-    texts |= artefacts.list_texts(workspace, challenge, train, test, folds)
-    if test_manifest is not None:
-        texts |= artefacts.coco_texts(
-            workspace, challenge, train, test, folds, boxes=boxes, test_manifest=test_manifest
-        )
+    texts |= artefacts.list_texts(workspace, challenge, train, None if test_manifest is None else test, folds)
+    texts |= artefacts.coco_texts(workspace, challenge, train, test, folds, boxes=boxes, test_manifest=test_manifest)
     unreadable = _describe_unreadable(all_train, all_test)
     summary = Summary(challenge, train, test, folds, boxes or [], unreadable, faults.warnings)
     texts[data / "preprocess_summary.csv"] = format_csv(summary)

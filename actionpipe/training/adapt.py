@@ -93,7 +93,7 @@ def _frames(pipeline: list[Step], name: str) -> list[Step]:
     """The steps, reading frames that are stored or handed over, in place of opening a file of video."""
     steps: list[Step] = []
     for given in pipeline:
-        step = dict(given)
+        step = {key: value for key, value in given.items() if key != "_scope_"}  # of the registry, no argument
         kind = _kind(step)
         if kind in _OPENS:
             continue

@@ -422,3 +422,14 @@ def test_videos_are_read_as_written(case: Case) -> None:
     competition = load(case.root / "competition.yaml")
     assert read_videos(case.workspace, competition, "train") == [row[0] for row in case.train]
     assert read_videos(case.workspace, competition, "test") == ["t0.mp4", "t1.mp4", "t2.mp4", "t3.mp4"]
+
+
+def test_without_frames_of_the_test_everything_else_is_made(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    case.write()
+    case.workspace.manifest("test").unlink()
+    assert preprocess(case.workspace.root) == ExitCode.OK
+    assert "so no test list is made" in capsys.readouterr().out
+    assert case.workspace.train_list(0).exists()
+    assert case.workspace.val_list(0).exists()
+    assert not case.workspace.test_list.exists()
+    assert not case.workspace.test_coco.exists()

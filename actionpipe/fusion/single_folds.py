@@ -1,0 +1,47 @@
+"""What the models of one fold alone are worth on the test, where its truth is known."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from actionpipe.competition import Competition
+from actionpipe.evaluate.metrics import measure
+from actionpipe.fusion.inputs import read_truth
+from actionpipe.fusion.ladder import active, blend
+from actionpipe.fusion.probabilities import folds_found
+from actionpipe.fusion.rules import ranked
+from actionpipe.fusion.scores import read_scores
+from actionpipe.workspace import Workspace
+
+COLUMNS = ["fold", "metric", "videos"]
+
+
+def single_fold_table(workspace: Workspace, competition: Competition, videos: Sequence[str]) -> pd.DataFrame:
+    """The metric of the ensemble, before the rules, with the members of each fold alone; for showing only.
+
+    Out of fold each clip is scored by the models of one fold; the test by those of all folds together, which are better
+    than any of them. So it is the mean of these rows that the out-of-fold figure foretells, not that of all together.
+
+    Args:
+        workspace: with the tables of scores.
+        competition: members, weights, thresholds.
+        videos: of the submission.
+
+    Returns:
+        One row a fold that all members with a weight have scored, ``COLUMNS``; none when those are fewer than two, or
+        there is no ``test_truth.csv``.
+    """
+    path = workspace.root / "test_truth.csv"
+    truth = read_truth(path, competition) if path.exists() else pd.Series(dtype=object)
+    names = [member.name for member in active(competition)]
+    folds = sorted(set.intersection(*(set(folds_found(workspace, competition, name, "test")) for name in names)))
+    classes, rows = competition.class_names, []
+    for fold in folds if len(folds) > 1 else []:
+        scores = {name: read_scores(workspace.scores(name, fold, "test"), classes) for name in names}
+        known = [video for video in videos if video in truth.index and all(video in of.index for of in scores.values())]
+        if not known:
+            continue
+        blended = blend(scores, competition).loc[known, classes]
+        predicted = [classes[index] for index in ranked(blended.to_numpy(float))[:, 0]]
+        rows.append([fold, measure(competition.metric, truth.loc[known].tolist(), predicted, classes), len(known)])
+    return pd.DataFrame(rows, columns=COLUMNS)
