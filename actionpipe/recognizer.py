@@ -73,7 +73,7 @@ class Recognizer:
         from actionpipe import models, openmmlab
         from actionpipe.predict.engines import choose_engine
         from actionpipe.predict.inputs import ClipInput
-        from actionpipe.predict.protocol import apply_protocol, describe, parse_protocol
+        from actionpipe.predict.protocol import apply_protocol, describe, frames_needed, parse_protocol
         from actionpipe.video.manifest import Settings
 
         self.checkpoint = Path(checkpoint)
@@ -103,6 +103,8 @@ class Recognizer:
         self.recipe = recipes.load(self.name, self.overrides)
         self.protocol = describe(self.recipe, protocol)
         """What was averaged over, in words."""
+        self.needed = frames_needed(self.recipe, protocol)
+        """Of videos with fewer frames than these the clips repeat frames."""
         apply_protocol(self.recipe, protocol)
         self.input = ClipInput(self.recipe)
         self._views = protocol

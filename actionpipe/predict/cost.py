@@ -51,26 +51,21 @@ def measure_cost(recipe: Any, classes: int, size: tuple[int, int] = (320, 256), 
     Raises:
         UserError: the recipe cannot take a video of this size.
     """
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
+    from actionpipe.training.flops import count_flops
 
     model, batch, shape = _recogniser(recipe, classes, size) if "cls_head" in recipe.model else _detector(recipe, size)
-    model.eval()
-    counter = FlopCounterMode(display=False)
     try:
-        with torch.inference_mode(), counter:
-            model(**model.data_preprocessor(batch, False), mode="predict")
+        counted = count_flops(model, batch)
     except (RuntimeError, ValueError, AssertionError, IndexError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"this recipe cannot take a video of {size[0]}x{size[1]}: {first}") from None
-    counted = {name: sum(of.values()) // 2 for name, of in counter.get_flop_counts().items()}
     top = type(model).__name__
     modules = []
     for name, module in model.named_modules():
         if name and (name.count(".") >= depth or not any(True for _ in module.parameters())):
             continue
         full = f"{top}.{name}" if name else top
-        number = counted.get("Global" if not name else full, 0)
+        number = counted.get(full if name else "Global", 0) // 2
         modules.append(
             ModuleCost(name, type(module).__name__, sum(weight.numel() for weight in module.parameters()), number)
         )

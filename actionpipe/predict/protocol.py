@@ -101,6 +101,27 @@ def describe(recipe: Any, protocol: Protocol) -> str:
     return f"{clips} x {crops}, {clip}" + (f", {averaged}" if protocol.views > 1 else "")
 
 
+def frames_needed(recipe: Any, protocol: Protocol) -> int:
+    """With fewer frames than these a video's clips repeat frames, or are one and the same; ``recipe`` as ``describe``.
+
+    Shorter videos are scored all the same.
+    """
+    steps = {_kind(step): step for step in recipe.test_pipeline}
+    sampler: Step = next((step for kind, step in steps.items() if kind in _SAMPLERS), {})
+    length, segments = sampler.get("clip_len", 1), sampler.get("num_clips", 1)
+    spread = "UniformSample" in steps or length == 1
+    if protocol.sampling == "segment" or (protocol.sampling == "recipe" and spread):
+        return int(max(length, segments)) * protocol.clips
+    span = DENSE_RANGE if length == 1 else length * sampler.get("frame_interval", 1)
+    return int(span) + protocol.clips - 1
+
+
+def short_note(frames: int, needed: int, clips: int) -> str:
+    """What to say of a video that has fewer frames than its clips would take."""
+    what = f"{clips} different clips" if clips > 1 else "a clip"
+    return f"{frames} frames, fewer than the {needed} of {what}: frames repeat"
+
+
 def _kind(step: Any) -> str:
     return str(step["type"]).rpartition(".")[2]
 

@@ -12,7 +12,6 @@ from actionpipe.competition import Competition, Detector, Member
 from actionpipe.files import write_json
 from actionpipe.predict.found import row_of, settle
 from actionpipe.predict.parts import Parts
-from actionpipe.predict.protocol import describe
 from actionpipe.predict.score import finish
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task
@@ -50,7 +49,7 @@ def score(tasks: Sequence[Task], setting: Setting) -> None:
                 probabilities = scores[clip.directory].tolist()
                 parts.add(0, {"video": names[clip.directory], "frames": clip.frames, "scores": probabilities})
             recipe = recipes.load(setting.model(task).recipe, setting.model(task).overrides)
-            finish(task, setting, describe(recipe, setting.protocol))
+            finish(task, setting, recipe)
         barrier()
 
 

@@ -1,5 +1,6 @@
 """Scores clips: each is decoded and transformed once for all members that want the same input."""
 
+import copy
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from actionpipe.files import digest, write_json, write_table
 from actionpipe.predict.clips import Clip
 from actionpipe.predict.lanes import rank, work_through
 from actionpipe.predict.parts import Parts
-from actionpipe.predict.protocol import apply_protocol, describe
+from actionpipe.predict.protocol import apply_protocol, describe, frames_needed, short_note
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task
 from actionpipe.video.decode import UnreadableError
@@ -23,19 +24,19 @@ def score(tasks: Sequence[Task], setting: Setting) -> None:
     from actionpipe.training import recipe as recipes
 
     groups: dict[str, list[tuple[Task, Any]]] = defaultdict(list)
-    said: dict[Task, str] = {}
+    recipe_of: dict[Task, Any] = {}
     for task in tasks:
         member = setting.model(task)
         recipe = recipes.load(member.recipe, member.overrides)
-        said[task] = describe(recipe, setting.protocol)
+        recipe_of[task] = copy.deepcopy(recipe)
         apply_protocol(recipe, setting.protocol)
         same = json.dumps([task.clips, task.scored, recipe.test_pipeline], default=str)
         groups[same].append((task, recipe))
     for group in groups.values():
-        _pass(group, setting, said)
+        _pass(group, setting, recipe_of)
 
 
-def _pass(group: list[tuple[Task, Any]], setting: Setting, said: dict[Task, str]) -> None:
+def _pass(group: list[tuple[Task, Any]], setting: Setting, recipe_of: dict[Task, Any]) -> None:
     """One pass over the clips that the tasks of ``group`` share."""
     from mmengine.dist import barrier
 
@@ -86,7 +87,7 @@ def _pass(group: list[tuple[Task, Any]], setting: Setting, said: dict[Task, str]
     barrier()
     if rank() == 0:
         for task in parts:
-            finish(task, setting, said[task])
+            finish(task, setting, recipe_of[task])
     barrier()
 
 
@@ -94,8 +95,11 @@ def _batches(clips: Sequence[Clip], size: int) -> list[Sequence[Clip]]:
     return [clips[first : first + size] for first in range(0, len(clips), size)]
 
 
-def finish(task: Task, setting: Setting, protocol: str) -> None:
-    """Write the table, in the order of the clips, what it was made from and how; the rows are removed then."""
+def finish(task: Task, setting: Setting, recipe: Any) -> None:
+    """Write the table, in the order of the clips, what it was made from and how; the rows are removed then.
+
+    ``recipe``: the member's, as it was before the protocol was applied.
+    """
     parts = Parts(Path(task.output))
     row_of_video = {row["video"]: row for row in parts.rows()}
     rows = [row_of_video[clip.video] for clip in setting.clips(task)]
@@ -103,13 +107,18 @@ def finish(task: Task, setting: Setting, protocol: str) -> None:
     table = pd.DataFrame(scored, columns=["video_filename", *setting.competition.class_names])
     output = Path(task.output)
     write_table(output, table)
+    frames = {row["video"]: row["frames"] for row in rows if "frames" in row}
     record = {
         "inputs": setting.inputs(task),
         "digest": digest(output),
-        "protocol": protocol,
-        "frames": {row["video"]: row["frames"] for row in rows if "frames" in row},
+        "protocol": describe(recipe, setting.protocol),
+        "frames": frames,
         "unreadable": {row["video"]: row["unreadable"] for row in rows if "unreadable" in row},
     }
     write_json(task.record, record)
     parts.remove()
     print(f"wrote {output}: {len(table)} rows", flush=True)
+    needed = frames_needed(recipe, setting.protocol)
+    if short := [count for count in frames.values() if count < needed]:
+        note = short_note(min(short), needed, setting.protocol.clips)
+        print(f"note: {len(short)} of these videos are short (the shortest: {note})", flush=True)

@@ -40,6 +40,7 @@ def predict(
         UserError: as ``Recognizer``; a path that is not there.
     """
     from actionpipe import Recognizer
+    from actionpipe.predict.protocol import parse_protocol, short_note
     from actionpipe.recognizer import find_inputs
 
     paths = find_inputs(videos)
@@ -50,7 +51,7 @@ def predict(
         protocol, predictions = stream_untrimmed(recognizer, paths)
     else:
         protocol, predictions = recognizer.protocol, recognizer.stream(paths)
-    quiet = str(json_file) == "-"
+    quiet, clips = str(json_file) == "-", parse_protocol(options.get("views", "1x1")).clips
     if not quiet:
         print(f"{recognizer.name}, {len(recognizer.classes)} classes; {protocol}", flush=True)
     records, unreadable = [], 0
@@ -67,6 +68,8 @@ def predict(
         )
         if not quiet:
             print(f"\n{prediction.video}" + (f": {prediction.unreadable}" if prediction.unreadable else ""), flush=True)
+            if not untrimmed and 0 < prediction.frames < recognizer.needed:
+                print(f"  note: {short_note(prediction.frames, recognizer.needed, clips)}", flush=True)
             for name, score in best:
                 print(f"  {score:6.1%}  {name}", flush=True)
     if json_file is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from actionpipe.models.progress import duration
+from actionpipe.training.flops import count_flops
 from actionpipe.training.prepare import Job, prepared
 
 STEPS = 4
@@ -88,26 +89,12 @@ def measure(recipe: Any, job: Job) -> Estimate:
         return Estimate(
             parameters=sum(weight.numel() for weight in plain.parameters()),
             trained=sum(weight.numel() for weight in plain.parameters() if weight.requires_grad),
-            flops=flops_of(plain, batch),
+            flops=count_flops(plain, {key: value[:1] for key, value in batch.items()})["Global"],
             memory_gib=peak_gib(job.device),
             step_seconds=min(seconds[1:]),
             steps=len(loop.dataloader),
             epochs=loop.max_epochs,
         )
-
-
-def flops_of(model: Any, batch: dict[str, Any]) -> int:
-    """Of a forward pass of the first sample of a batch, as torch counts convolutions and products of matrices."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    one = {key: value[:1] for key, value in batch.items()}
-    training = model.training
-    model.eval()
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        model(**model.data_preprocessor(one, False), mode="predict")
-    model.train(training)
-    return int(counter.get_total_flops())
 
 
 def peak_gib(device: str) -> float:

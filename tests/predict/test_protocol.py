@@ -7,7 +7,7 @@ from conftest import CLASSES, build, clip_recipe
 from mmengine.config import Config
 
 from actionpipe.errors import UserError
-from actionpipe.predict.protocol import Protocol, apply_protocol, describe, parse_protocol
+from actionpipe.predict.protocol import Protocol, apply_protocol, describe, frames_needed, parse_protocol, short_note
 from actionpipe.recipes import wheel_configs
 
 
@@ -142,6 +142,32 @@ def test_words_are_known_words():
 )
 def test_a_protocol_is_said_in_words(recipes, name, protocol, words):
     assert describe(recipes.load(name, {}), protocol) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol"),
+    [
+        ("slowfast_r50", Protocol()),
+        ("slowfast_r50", Protocol(10)),
+        ("slowfast_r50", Protocol(2, 1, "segment")),
+        ("tsm_mobilenetv2", Protocol()),
+        ("tsm_mobilenetv2", Protocol(3)),
+        ("tsm_mobilenetv2", Protocol(3, 1, "dense")),
+    ],
+)
+def test_so_many_frames_are_needed_for_clips_that_differ(recipes, name, protocol):
+    needed = frames_needed(recipes.load(name, {}), protocol)
+
+    def clips(frames):
+        chosen, _, _ = taken(recipes, name, protocol, frames)
+        return np.reshape(chosen, (protocol.clips, -1))
+
+    enough, short = clips(needed), clips(needed - 1)
+    assert len({tuple(clip) for clip in enough.tolist()}) == protocol.clips
+    assert all(len(set(clip)) == len(clip) for clip in enough.tolist())
+    repeats = any(len(set(clip)) < len(clip) for clip in short.tolist())
+    assert repeats or len({tuple(clip) for clip in short.tolist()}) < protocol.clips
+    assert f"fewer than the {needed}" in short_note(needed - 1, needed, protocol.clips)
 
 
 @pytest.mark.parametrize("average", ["prob", "score"])
