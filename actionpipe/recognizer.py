@@ -104,7 +104,7 @@ class Recognizer:
         self.protocol = describe(self.recipe, protocol)
         """What was averaged over, in words."""
         self.needed = frames_needed(self.recipe, protocol)
-        """Of videos with fewer frames than these the clips repeat frames."""
+        """With so many frames no clip of a video repeats a frame, and no two clips are the same."""
         apply_protocol(self.recipe, protocol)
         self.input = ClipInput(self.recipe)
         self._views = protocol

@@ -102,9 +102,9 @@ def describe(recipe: Any, protocol: Protocol) -> str:
 
 
 def frames_needed(recipe: Any, protocol: Protocol) -> int:
-    """With fewer frames than these a video's clips repeat frames, or are one and the same; ``recipe`` as ``describe``.
+    """With so many frames no clip repeats a frame and no two clips are the same; ``recipe`` as ``describe``.
 
-    Shorter videos are scored all the same.
+    With fewer they may; such videos are scored all the same.
     """
     steps = {_kind(step): step for step in recipe.test_pipeline}
     sampler: Step = next((step for kind, step in steps.items() if kind in _SAMPLERS), {})
@@ -119,7 +119,7 @@ def frames_needed(recipe: Any, protocol: Protocol) -> int:
 def short_note(frames: int, needed: int, clips: int) -> str:
     """What to say of a video that has fewer frames than its clips would take."""
     what = f"{clips} different clips" if clips > 1 else "a clip"
-    return f"{frames} frames, fewer than the {needed} of {what}: frames repeat"
+    return f"{frames} frames, fewer than the {needed} of {what}: some may repeat"
 
 
 def _kind(step: Any) -> str:

@@ -76,7 +76,7 @@ def test_it_is_as_large_and_as_costly_as_published(module, kind):
     from mmaction.registry import MODELS
 
     with torch.device("meta"):
-        network, frames = MODELS.build({"type": kind}).eval(), torch.empty(8, 3, 224, 224)
+        network, frames = MODELS.build({"type": f"mmaction.{kind}"}).eval(), torch.empty(8, 3, 224, 224)
     assert sum(parameter.numel() for parameter in network.parameters()) == 11_295_240 - 1000 * (1024 + 1)
     with FlopCounterMode(display=False) as counter:
         assert network(frames).shape == (8, 1024, 7, 7)

@@ -68,7 +68,7 @@ def test_it_is_as_large_and_as_costly_as_published(module, kind, arch, parameter
     from mmaction.registry import MODELS
 
     with torch.device("meta"):
-        network, frames = MODELS.build({"type": kind, "arch": arch}).eval(), torch.empty(8, 3, 224, 224)
+        network, frames = MODELS.build({"type": f"mmaction.{kind}", "arch": arch}).eval(), torch.empty(8, 3, 224, 224)
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters - classifier
     with FlopCounterMode(display=False) as counter:
         assert network(frames).shape == (8, WIDTHS[arch], 7, 7)
@@ -271,7 +271,7 @@ def test_mmaction2_has_mobilenetv2_for_tsn(openmmlab):
     """With a random start, and as large as published: 3.5 M parameters with ImageNet's head, 0.3 G multiply-adds."""
     from mmaction.registry import MODELS
 
-    network = MODELS.build({"type": "MobileNetV2"})
+    network = MODELS.build({"type": "mmaction.MobileNetV2"})
     network.eval()  # returns nothing in OpenMMLab
     assert round((sum(p.numel() for p in network.parameters()) + 1281 * 1000) / 1e6, 1) == 3.5
     with FlopCounterMode(display=False) as counter, torch.no_grad():
