@@ -33,8 +33,8 @@ def adapt(recipe: Config, name: str) -> Config:
     Raises:
         UserError: it does not classify clips of RGB frames.
     """
-    if not name.startswith(WHEEL) and {"roi_head", "bbox_head"} & set(recipe.get("model", {})):
-        return recipe  # a detector's
+    if not name.startswith(WHEEL) and "cls_head" not in (recipe.get("model") or {}):
+        return recipe  # a detector's, or a pipeline to be looked at
     _refuse_others(recipe, name)
     if name.startswith(WHEEL) or any(_kind(step) in _OPENS for step in recipe.test_pipeline):
         recipe.views_pipeline = _frames(recipe.test_pipeline, name)

@@ -90,7 +90,8 @@ def make_fast(model: Any, device: str, *, compiled: bool = False) -> Any:
 
     for weight in model.parameters():
         if weight.dim() in _CHANNELS_LAST:
-            weight.data = weight.data.contiguous(memory_format=_CHANNELS_LAST[weight.dim()])
+            # Not contiguous(), which leaves 1x1 kernels with other strides than their gradients will have.
+            weight.data = weight.data.to(memory_format=_CHANNELS_LAST[weight.dim()])
     use_one_pass(model)
     if device == "cpu":
         from actionpipe.models.fused_norm import fuse_norms
