@@ -12,7 +12,7 @@ from actionpipe.errors import ExitCode
 
 VERBS = [
     *("run", "data", "plan", "extract", "preprocess", "train", "inference", "tune", "postprocess", "report", "submit"),
-    *("eval", "sample", "adopt"),
+    *("eval", "predict", "demo", "flops", "sample", "adopt"),
 ]
 GROUPS = {"check": ["parity", "augment", "leaks", "videos"]}
 
@@ -59,7 +59,7 @@ def test_every_stage_is_a_verb_or_a_group_of_verbs():
 def test_wrong_input_is_one_message_and_exits_with_2(monkeypatch, capsys, tmp_path):
     assert call(monkeypatch, "preprocess", "--data", str(tmp_path)) == 2
     assert capsys.readouterr().err.startswith("error: ")
-    for unknown in (["predict"], ["check", "nothing"]):
+    for unknown in (["foretell"], ["check", "nothing"]):
         assert call(monkeypatch, *unknown) == 2
         assert "No such command" in capsys.readouterr().err
     assert call(monkeypatch, "check", "parity", "--data", str(tmp_path)) == 2
