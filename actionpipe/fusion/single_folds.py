@@ -32,7 +32,9 @@ def single_fold_table(workspace: Workspace, competition: Competition, videos: Se
         there is no ``test_truth.csv``.
     """
     path = workspace.root / "test_truth.csv"
-    truth = read_truth(path, competition) if path.exists() else pd.Series(dtype=object)
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS)
+    truth = read_truth(path, competition)
     names = [member.name for member in active(competition)]
     folds = sorted(set.intersection(*(set(folds_found(workspace, competition, name, "test")) for name in names)))
     classes, rows = competition.class_names, []

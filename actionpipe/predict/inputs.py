@@ -6,6 +6,7 @@ import cv2
 from torch import Tensor
 
 from actionpipe.errors import UserError
+from actionpipe.training.steps import kind_of
 from actionpipe.video.decode import Image
 from actionpipe.video.frames import Frames
 
@@ -20,7 +21,7 @@ class ClipInput:
             UserError: the pipeline reads frames in another way than by RawFrameDecode.
         """
         steps = [dict(step) for step in recipe.test_pipeline]
-        kinds = [step["type"].rpartition(".")[2] for step in steps]
+        kinds = [kind_of(step) for step in steps]
         if kinds.count("RawFrameDecode") != 1:
             raise UserError(
                 f"the test_pipeline of a recipe must read frames by one RawFrameDecode; found {', '.join(kinds)}"
@@ -60,7 +61,7 @@ class FrameInput:
             UserError: the pipeline does not begin with LoadImageFromFile.
         """
         first, *steps = [dict(step) for step in recipe.test_pipeline]
-        if first["type"].rpartition(".")[2] != "LoadImageFromFile":
+        if kind_of(first) != "LoadImageFromFile":
             raise UserError(f"the test_pipeline of a detector must begin with LoadImageFromFile; found {first['type']}")
         _refuse_options(first)
         self.transform = _compose("mmdet", steps)

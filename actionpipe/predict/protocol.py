@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from actionpipe.errors import UserError
+from actionpipe.training.steps import kind_of
 
 Sampling = Literal["recipe", "segment", "dense"]
 Average = Literal["prob", "score"]
@@ -71,9 +72,9 @@ def apply_protocol(recipe: Any, protocol: Protocol) -> Any:
         # Where mmaction2's own test has several crops, these are of its size.
         wanted = CROPS[protocol.crops]
         own = [dict(step) for step in recipe.get("views_pipeline") or []]
-        pipeline = own if any(_kind(step) == wanted for step in own) else _cropped(pipeline, wanted)
-    places = [place for place, step in enumerate(pipeline) if _kind(step) in _SAMPLERS]
-    one_view = [step for step in recipe.test_pipeline if _kind(step) in _SAMPLERS]
+        pipeline = own if any(kind_of(step) == wanted for step in own) else _cropped(pipeline, wanted)
+    places = [place for place, step in enumerate(pipeline) if kind_of(step) in _SAMPLERS]
+    one_view = [step for step in recipe.test_pipeline if kind_of(step) in _SAMPLERS]
     if len(places) != 1 or len(one_view) != 1:
         raise UserError(
             f"--views needs a test_pipeline with one of {', '.join(sorted(_SAMPLERS))}; found {len(places)}"
@@ -86,7 +87,7 @@ def apply_protocol(recipe: Any, protocol: Protocol) -> Any:
 
 def describe(recipe: Any, protocol: Protocol) -> str:
     """The protocol in words, with what the recipe says of a clip; ``recipe`` is as before ``apply_protocol``."""
-    steps = {_kind(step): step for step in recipe.test_pipeline}
+    steps = {kind_of(step): step for step in recipe.test_pipeline}
     sampler: Step = next((step for kind, step in steps.items() if kind in _SAMPLERS), {})
     length, segments = sampler.get("clip_len", 1), sampler.get("num_clips", 1)
     spread = "UniformSample" in steps or length == 1
@@ -106,7 +107,7 @@ def frames_needed(recipe: Any, protocol: Protocol) -> int:
 
     With fewer they may; such videos are scored all the same.
     """
-    steps = {_kind(step): step for step in recipe.test_pipeline}
+    steps = {kind_of(step): step for step in recipe.test_pipeline}
     sampler: Step = next((step for kind, step in steps.items() if kind in _SAMPLERS), {})
     length, segments = sampler.get("clip_len", 1), sampler.get("num_clips", 1)
     spread = "UniformSample" in steps or length == 1
@@ -122,13 +123,9 @@ def short_note(frames: int, needed: int, clips: int) -> str:
     return f"{frames} frames, fewer than the {needed} of {what}: some may repeat"
 
 
-def _kind(step: Any) -> str:
-    return str(step["type"]).rpartition(".")[2]
-
-
 def _sampled(step: Step, protocol: Protocol) -> list[Step]:
     """The steps that choose the frames of all clips, in the place of the sampler of one."""
-    if _kind(step) == "SampleFrames" and step.get("clip_len", 1) == 1:
+    if kind_of(step) == "SampleFrames" and step.get("clip_len", 1) == 1:
         segments = step.get("num_clips", 1)
         if protocol.sampling == "dense":
             return [
@@ -148,7 +145,7 @@ def _sampled(step: Step, protocol: Protocol) -> list[Step]:
         ]
     if protocol.sampling == "segment":
         step = {"type": "UniformSample", "clip_len": step["clip_len"], "test_mode": True}
-    elif protocol.sampling == "dense" and _kind(step) == "UniformSample":
+    elif protocol.sampling == "dense" and kind_of(step) == "UniformSample":
         raise UserError("--sampling dense: this recipe spreads its frames over the video and names no interval")
     return [{**step, "num_clips": protocol.clips, "test_mode": True}]
 
@@ -159,7 +156,7 @@ def _cropped(pipeline: list[Step], crops: str) -> list[Step]:
     Raises:
         UserError: the recipe sees the whole frame.
     """
-    kinds = [_kind(step) for step in pipeline]
+    kinds = [kind_of(step) for step in pipeline]
     if "CenterCrop" not in kinds:
         raise UserError(
             "--views: this recipe sees whole frames, there is nothing to take several crops of; take 1, as in 10x1"

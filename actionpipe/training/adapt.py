@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from actionpipe.errors import UserError
 from actionpipe.recipes import WHEEL, wheel_config, wheel_configs
+from actionpipe.training.steps import kind_of
 
 _OPENS = {"DecordInit", "OpenCVInit", "PyAVInit", "PIMSInit"}
 _DECODES = {"DecordDecode", "OpenCVDecode", "PyAVDecode", "PIMSDecode", "RawFrameDecode"}
@@ -36,7 +37,7 @@ def adapt(recipe: Config, name: str) -> Config:
     if not name.startswith(WHEEL) and "cls_head" not in (recipe.get("model") or {}):
         return recipe  # a detector's, or a pipeline to be looked at
     _refuse_others(recipe, name)
-    if name.startswith(WHEEL) or any(_kind(step) in _OPENS for step in recipe.test_pipeline):
+    if name.startswith(WHEEL) or any(kind_of(step) in _OPENS for step in recipe.test_pipeline):
         recipe.views_pipeline = _frames(recipe.test_pipeline, name)
         recipe.test_pipeline = _frames(recipe.get("val_pipeline") or _one_view(recipe.test_pipeline), name)
         recipe.train_pipeline = _frames(recipe.get("train_pipeline") or _augmented(recipe.test_pipeline), name)
@@ -55,15 +56,10 @@ def adapt(recipe: Config, name: str) -> Config:
     if recipe.optim_wrapper.get("type") == "AmpOptimWrapper":
         recipe.optim_wrapper.type = "OptimWrapper"  # --precision decides, and CPUs have none of it
     recipe.val_cfg = {"type": "ValLoop"}
-    if _kind(recipe.model.data_preprocessor) == "ActionDataPreprocessor":
+    if kind_of(recipe.model.data_preprocessor) == "ActionDataPreprocessor":
         recipe.model.data_preprocessor.type = "PaddingPreprocessor"
     recipe.model.cls_head.average_clips = "prob"
     return recipe
-
-
-def _kind(step: Any) -> str:
-    """The type that a step or part names, without the scope of its registry."""
-    return str(step["type"]).rpartition(".")[2]
 
 
 def _clips_a_step(recipe: Config, name: str) -> dict[str, Any]:
@@ -76,7 +72,7 @@ def _clips_a_step(recipe: Config, name: str) -> dict[str, Any]:
 
 def _refuse_others(recipe: Config, name: str) -> None:
     pipeline = recipe.get("test_pipeline") or []
-    kinds = [_kind(step) for step in pipeline]
+    kinds = [kind_of(step) for step in pipeline]
     head = (recipe.get("model") or {}).get("cls_head")
     reads = [kind for kind in kinds if kind in _DECODES]
     colours = len(((recipe.get("model") or {}).get("data_preprocessor") or {}).get("mean", "RGB"))
@@ -94,7 +90,7 @@ def _frames(pipeline: list[Step], name: str) -> list[Step]:
     steps: list[Step] = []
     for given in pipeline:
         step = {key: value for key, value in given.items() if key != "_scope_"}  # of the registry, no argument
-        kind = _kind(step)
+        kind = kind_of(step)
         if kind in _OPENS:
             continue
         if kind in _DECODES:

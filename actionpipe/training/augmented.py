@@ -14,6 +14,7 @@ from actionpipe.errors import UserError
 from actionpipe.models.augment import ClipAugment
 from actionpipe.models.blending import DrawMixup, PairMixup
 from actionpipe.models.preprocessor import PaddingPreprocessor
+from actionpipe.training.steps import kind_of
 
 _PREPROCESSORS = ("ActionDataPreprocessor", PaddingPreprocessor.__name__)
 
@@ -34,15 +35,15 @@ def augment_on_device(recipe: Config) -> bool:
         Whether it was changed.
     """
     pipeline = _training_pipeline(recipe)
-    kinds = [_kind(step) for step in pipeline]
+    kinds = [kind_of(step) for step in pipeline]
     if (
         kinds.count(ClipAugment.__name__) != 1
-        or _kind(recipe.model.get("data_preprocessor") or {}) not in _PREPROCESSORS
+        or kind_of(recipe.model.get("data_preprocessor") or {}) not in _PREPROCESSORS
     ):
         return False
     place = kinds.index(ClipAugment.__name__)
     after = kinds[place + 1 :]
-    flips = [step for step in pipeline[place + 1 :] if _kind(step) == "Flip"]
+    flips = [step for step in pipeline[place + 1 :] if kind_of(step) == "Flip"]
     # Frames must come as they are at this point, but for one Flip, which can be taken back.
     if [kind for kind in after if kind not in {"Flip", DrawMixup.__name__}] != ["FormatShape", "PackActionInputs"]:
         return False
@@ -98,11 +99,6 @@ def blend(recipe: Config, mixup: float, label_smoothing: float) -> None:
 
 def _training_pipeline(recipe: Config) -> list[Any]:
     return list((recipe.get("train_dataloader") or {}).get("dataset", {}).get("pipeline") or [])
-
-
-def _kind(step: Any) -> str:
-    """The type that a step of a pipeline names, without the scope of its registry."""
-    return str(step.get("type", "")).rpartition(".")[2]
 
 
 def _keeping(pack: Any, keys: Sequence[str]) -> dict[str, Any]:

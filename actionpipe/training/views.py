@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 
 from actionpipe.errors import UserError
 from actionpipe.models.seeding import seed_all, seed_at
+from actionpipe.training.steps import kind_of
 
 Image = npt.NDArray[np.uint8]
 """uint8 (H, W, 3), RGB."""
@@ -35,7 +36,7 @@ class TrainViews:
             UserError: it has no training pipeline of clips that begins with a sampler and RawFrameDecode.
         """
         steps = [dict(step) for step in recipe.get("train_pipeline") or []]
-        kinds = [step["type"].rpartition(".")[2] for step in steps]
+        kinds = [kind_of(step) for step in steps]
         if kinds.count("RawFrameDecode") != 1 or kinds.count("FormatShape") != 1:
             found = f"it has {', '.join(kinds)}" if kinds else "it has none"
             raise UserError(
