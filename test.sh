@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Set-up if missing, then lint, types and tests, as CI runs them. Arguments go to pytest: bash test.sh -m "not slow"
+# Set-up if missing, then lint, types and tests, as CI runs them, a test process on each core. Arguments go to pytest:
+# bash test.sh -m "not slow"
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 bash install.sh
@@ -12,4 +13,5 @@ fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-.venv/bin/python -m pytest "$@"
+# A file's tests stay together: they share what its fixtures have trained.
+.venv/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile "$@"

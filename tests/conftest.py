@@ -16,9 +16,15 @@ import pytest
 import yaml
 from hypothesis import settings
 
+from actionpipe.processes import cores
 from actionpipe.splits.lists import Clip, write_list
 from actionpipe.video.manifest import Entry, Manifest
 from actionpipe.workspace import Workspace
+
+# Several test processes share the cores; two that each take all of them wait for one another.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    share = max(1, cores() // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))
 
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("undated", deadline=None)
