@@ -36,6 +36,7 @@ def activate() -> None:
         provide_numpy_names()
         provide_localizers_drn()
         _import_mmaction()
+        find_bases_by_name()
         refuse_unsafe_pickles()
 
 
@@ -210,6 +211,15 @@ def provide_numpy_names() -> None:
     for alias, name in {"Inf": "inf"}.items():
         if alias not in np.__dict__:
             setattr(np, alias, getattr(np, name))
+
+
+def find_bases_by_name() -> None:
+    """Find ``mmdet::…`` where its name says that it is.
+
+    mmengine first reads all the metafiles of the package's model zoo, for a path that is the same.
+    """
+    config: Any = importlib.import_module("mmengine.config.config")
+    config._get_external_cfg_path = config._get_external_cfg_base_path
 
 
 def refuse_unsafe_pickles() -> None:

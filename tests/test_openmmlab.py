@@ -98,6 +98,17 @@ def test_activating_twice_changes_nothing_and_keeps_mmcv_s_version(openmmlab):
     assert mmcv.__version__ != openmmlab.PRESENTED_MMCV
 
 
+def test_a_base_of_mmdet_is_found_without_the_metafiles_of_its_model_zoo(openmmlab, monkeypatch):
+    from mmengine.config import Config, utils
+
+    def read(path):
+        raise AssertionError(f"{path} was read")
+
+    monkeypatch.setattr(utils, "load", read)
+    recipe = Config.fromfile(str(RECIPES / "faster_rcnn_r50_fpn.py"))
+    assert recipe.model.type == "FasterRCNN"
+
+
 def test_numpy_s_removed_name_and_the_missing_localizer_are_there(openmmlab):
     import numpy as np
     from mmaction.models.localizers.drn.drn import DRN

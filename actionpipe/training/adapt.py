@@ -193,19 +193,22 @@ def _set_schedule(recipe: Config) -> None:
 
 def _published(name: str) -> dict[str, Any] | None:
     """The weights that mmaction2's model zoo has for the config that a recipe is or inherits."""
-    url = published_weights().get(wheel_config(name) or "")
+    config = wheel_config(name)
+    url = None if config is None else published_weights(Path(config).parent).get(config)
     return None if url is None else {"files": [Path(url).name], "url": url}
 
 
 @functools.cache
-def published_weights() -> dict[str, str]:
-    """Config, as in ``recognition/tsn/….py``, to the address of its weights."""
+def published_weights(family: Path) -> dict[str, str]:
+    """Config (``recognition/tsn/….py``) to the address of its weights, for a family such as ``recognition/tsn``."""
     import yaml
 
     addresses: dict[str, str] = {}
-    for file in sorted(wheel_configs().glob("recognition/*/metafile.yml")):
-        for model in yaml.safe_load(file.read_text(encoding="utf-8")).get("Models", []):
-            config = str(model["Config"]).removeprefix("configs/").removesuffix(".py")  # one is named .py.py
-            if "Weights" in model:
-                addresses.setdefault(f"{config.removesuffix('.py')}.py", str(model["Weights"]))
+    file = wheel_configs() / family / "metafile.yml"
+    if not file.is_file():
+        return addresses
+    for model in yaml.safe_load(file.read_text(encoding="utf-8")).get("Models", []):
+        config = str(model["Config"]).removeprefix("configs/").removesuffix(".py")  # one is named .py.py
+        if "Weights" in model:
+            addresses.setdefault(f"{config.removesuffix('.py')}.py", str(model["Weights"]))
     return addresses

@@ -77,7 +77,9 @@ class Run(Runner):  # type: ignore[misc]
                 "broadcast_buffers": False,
                 "find_unused_parameters": False,
             }
-        return cls.from_cfg(recipe)  # type: ignore[no-any-return]
+        # mmengine writes and logs it five times; for people to read there is recipe.py.
+        plain = Config(recipe.to_dict(), filename=recipe.filename, format_python_code=False)
+        return cls.from_cfg(plain)  # type: ignore[no-any-return]
 
 
 def make_fast(model: Any, device: str, *, compiled: bool = False) -> Any:

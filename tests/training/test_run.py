@@ -55,6 +55,18 @@ def test_a_classifier_made_fast_has_the_same_names_results_and_gradients(make_fa
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
 
 
+def test_a_start_does_not_wait_for_configs_to_be_set_in_type(small, tmp_path, monkeypatch):
+    """mmengine formats the config five times a start, half a second each; recipe.py is what people read."""
+    from yapf.yapflib import yapf_api
+
+    def formatted(*_args, **_more):
+        raise AssertionError("the runner formats its config")
+
+    monkeypatch.setattr(yapf_api, "FormatCode", formatted)
+    run = small.build(tmp_path)
+    assert "SmallNet" in run.cfg.pretty_text
+
+
 def test_a_model_made_fast_starts_and_learns_by_the_same_rules(make_fast):
     """Starting weights and learning rates go by the kinds of layers, some of them by the names of classes."""
     from mmengine.optim import build_optim_wrapper
