@@ -140,11 +140,11 @@ def test_the_command_says_the_same_as_text_and_json(checkpoint, folder, tmp_path
 
 
 def test_untrimmed_videos_are_scored_second_by_second(make, checkpoint, tmp_path):
-    from actionpipe.demo.footage import read_footage
-    from actionpipe.demo.scored import score_windows
-    from actionpipe.demo.windows import cut_windows
-    from actionpipe.predict.multiscale import average_windows
-    from actionpipe.predict.untrimmed import stream_untrimmed
+    from actionpipe.video.footage import read_footage
+    from actionpipe.windows.multiscale import average_windows
+    from actionpipe.windows.scored import score_windows
+    from actionpipe.windows.untrimmed import stream_untrimmed
+    from actionpipe.windows.window import cut_windows
 
     video = write_talking_video(tmp_path / "long.mp4", frames=100, size=(64, 48), sound=None)
     recognizer = make(checkpoint)

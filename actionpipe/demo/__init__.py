@@ -1,1 +1,1 @@
-"""A labelled copy of a video: windows scored on clean frames, and what was found drawn on every frame."""
+"""A labelled copy of a video: what was found in its windows drawn on every frame, its sound kept."""

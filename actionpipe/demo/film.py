@@ -8,10 +8,10 @@ from typing import Any
 
 import cv2
 
-from actionpipe.demo.footage import Footage
 from actionpipe.demo.sound import Sound
 from actionpipe.errors import UserError
 from actionpipe.video.decode import Image
+from actionpipe.video.footage import Footage
 
 ENCODERS = ("libx264", "libopenh264")
 """Encoders of H.264, the best first; wheels of PyAV have the first."""

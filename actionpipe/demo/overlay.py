@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actionpipe.demo.footage import Footage
 from actionpipe.demo.layout import lay_out
 from actionpipe.demo.lettering import Lettering
 from actionpipe.demo.palette import INK, WHITE, colour_of
-from actionpipe.demo.scored import Scored
 from actionpipe.video.decode import Image
+from actionpipe.video.footage import Footage
+from actionpipe.windows.scored import Scored
 
 VEIL = 200
 """Opacity of the panel, 0 to 255: dark enough for white letters over a white wall."""

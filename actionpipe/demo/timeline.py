@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from actionpipe.demo.footage import Footage
-from actionpipe.demo.scored import Scored
 from actionpipe.files import digest
+from actionpipe.video.footage import Footage
+from actionpipe.windows.scored import Scored
 
 
 def describe(

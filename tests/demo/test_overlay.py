@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actionpipe.demo.footage import Footage
 from actionpipe.demo.layout import lay_out
 from actionpipe.demo.lettering import find_font
 from actionpipe.demo.overlay import Overlay, Patch
 from actionpipe.demo.palette import COLOURS, colour_of
-from actionpipe.demo.scored import Scored
-from actionpipe.demo.windows import cut_windows, shown_windows
+from actionpipe.video.footage import Footage
+from actionpipe.windows.scored import Scored
+from actionpipe.windows.window import cut_windows, shown_windows
 
 FONT, _ = find_font(["a"])
 CLASSES = ["jump", "прыжок", "a name that is far too long to be drawn on a frame of any size whatsoever", "sit", "go"]

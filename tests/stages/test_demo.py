@@ -16,11 +16,11 @@ import pytest
 from conftest import clip_recipe, stage, write_csv
 from talking_video import CLASSES, Colours, track, write_talking_video
 
-from actionpipe.demo.footage import read_footage
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import digest
 from actionpipe.stages.demo import demonstrate
 from actionpipe.video.decode import read_clip
+from actionpipe.video.footage import read_footage
 from actionpipe.video.frames import DecodedFrames
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actionpipe.demo.footage import Footage
 from actionpipe.errors import UserError
+from actionpipe.video.footage import Footage
 
 WHOLE = 10.5
 """Seconds up to which a video is one window, as the trimmed clips are that recognisers are trained on."""

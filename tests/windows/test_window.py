@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionpipe.demo.footage import Footage
-from actionpipe.demo.windows import cut_windows, shown_windows
 from actionpipe.errors import UserError
+from actionpipe.video.footage import Footage
+from actionpipe.windows.window import cut_windows, shown_windows
 
 
 def footage(ticks: list[int], last: int = 1, base: Fraction = Fraction(1, 25)) -> Footage:

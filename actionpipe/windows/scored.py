@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actionpipe.demo.footage import Footage
-from actionpipe.demo.held import HeldFrames
-from actionpipe.demo.windows import Window
 from actionpipe.errors import UserError
 from actionpipe.video.decode import UnreadableError, decode, in_batches
 from actionpipe.video.encode import Encoder, fit
+from actionpipe.video.footage import Footage
 from actionpipe.video.frames import DecodedFrames
 from actionpipe.video.manifest import Settings
+from actionpipe.windows.held import HeldFrames
+from actionpipe.windows.window import Window
 
 if TYPE_CHECKING:
-    from actionpipe.demo.heat import Heat
+    from actionpipe.windows.heat import Heat
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,6 @@ def _compressed(footage: Footage, numbers: dict[int, int], settings: Settings) -
 
 
 def _find_heat(recognizer: Any, frames: HeldFrames, label: int) -> "Heat":
-    from actionpipe.demo.heat import find_heat
+    from actionpipe.windows.heat import find_heat
 
     return find_heat(recognizer.model(), recognizer.input, frames, label)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from talking_video import Colours, write_talking_video
 
-from actionpipe.demo.footage import read_footage
-from actionpipe.demo.held import HeldFrames
-from actionpipe.demo.scored import score_windows
-from actionpipe.demo.windows import cut_windows
 from actionpipe.errors import UserError
+from actionpipe.video.footage import read_footage
 from actionpipe.video.frames import DecodedFrames
 from actionpipe.video.manifest import Settings
+from actionpipe.windows.held import HeldFrames
+from actionpipe.windows.scored import score_windows
+from actionpipe.windows.window import cut_windows
 
 
 @pytest.mark.parametrize("settings", [Settings(), Settings(short_side=96, quality=70)])

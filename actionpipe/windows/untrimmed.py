@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from actionpipe.demo.footage import read_footage
-from actionpipe.demo.scored import score_windows
-from actionpipe.demo.windows import cut_windows
 from actionpipe.errors import UserError
-from actionpipe.predict.multiscale import SCALES, average_windows
 from actionpipe.recognizer import Prediction
+from actionpipe.video.footage import read_footage
+from actionpipe.windows.multiscale import SCALES, average_windows
+from actionpipe.windows.scored import score_windows
+from actionpipe.windows.window import cut_windows
 
 
 def stream_untrimmed(recognizer: Any, videos: Sequence[Path]) -> tuple[str, Iterator[Prediction]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from actionpipe.predict.multiscale import average_windows
+from actionpipe.windows.multiscale import average_windows
 
 ROWS = arrays(np.float64, st.tuples(st.integers(1, 60), st.integers(1, 4)), elements=st.floats(0, 1))
 

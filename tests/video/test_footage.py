@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from talking_video import write_talking_video
 
-from actionpipe.demo import footage
-from actionpipe.demo.footage import read_footage
 from actionpipe.errors import UserError
+from actionpipe.video import footage
+from actionpipe.video.footage import read_footage
 
 
 def test_constant_rate(tmp_path: Path) -> None:

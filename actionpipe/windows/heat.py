@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from actionpipe.demo.held import HeldFrames
 from actionpipe.errors import UserError
 from actionpipe.video.decode import Image
+from actionpipe.windows.held import HeldFrames
 
 STRENGTH = 0.6
 """Opacity of the hottest place."""

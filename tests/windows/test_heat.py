@@ -10,9 +10,9 @@ import torch
 from conftest import build, clip_recipe
 from torch import nn
 
-from actionpipe.demo.heat import Heat, find_heat
-from actionpipe.demo.held import HeldFrames
 from actionpipe.errors import UserError
+from actionpipe.windows.heat import Heat, find_heat
+from actionpipe.windows.held import HeldFrames
 
 
 def held(count: int = 16, size: tuple[int, int] = (96, 64), first: int = 1) -> HeldFrames:
