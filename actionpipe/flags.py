@@ -1,8 +1,31 @@
 """Flags that several commands share, from what is typed to what it means."""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from actionpipe.errors import UserError
+
+DataFolder = Annotated[Path, typer.Option(help="The DATA folder.")]
+CompetitionFile = Annotated[
+    Path | None, typer.Option(help="Competition file, or the name of a shipped one; else DATA/competition.yaml.")
+]
+Folds = Annotated[str | None, typer.Option(help="'all' or numbers such as 0,2; else those of the competition.")]
+RecipeOptions = Annotated[list[str] | None, typer.Option(help="Override a recipe key: key=value; may be repeated.")]
+Checkpoint = Annotated[Path, typer.Option(help="Weights of a trained recogniser.", metavar="FILE")]
+RecipeOfCheckpoint = Annotated[str | None, typer.Option(help="Its recipe; as the checkpoint says else.")]
+ClassesOfCheckpoint = Annotated[Path | None, typer.Option(help="Its classes, one a line; as the checkpoint says else.")]
+Views = Annotated[str, typer.Option(help="Clips x crops of each video to score and average, e.g. 10x3.", metavar="KxC")]
+FrameSampling = Annotated[str, typer.Option(help="Frames of a clip: recipe, segment (spread over the video) or dense.")]
+ViewAverage = Annotated[str, typer.Option(help="Average of the views: prob or score (before the softmax).")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Engine = Annotated[str, typer.Option(help="auto, torch or openvino.")]
+AllowUnreadable = Annotated[
+    bool, typer.Option("--allow-unreadable", help="Exit with 0 though some videos could not be read.")
+]
+AsWritten = Annotated[bool, typer.Option("--as-written", help="Fuse as the competition file says, whatever was tuned.")]
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

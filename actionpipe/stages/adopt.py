@@ -14,6 +14,7 @@ from actionpipe.command import run
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import write_table
+from actionpipe.flags import CompetitionFile, DataFolder
 from actionpipe.workspace import Scored, Workspace, part_of
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def _read(
 def command(
     dump: Annotated[Path, typer.Argument(help="The pickle, as the original's test commands wrote it.")],
     model: Annotated[str, typer.Option(help="The member or detector that it is taken for.")],
-    data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
-    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
+    data: DataFolder = Path("data"),
+    competition: CompetitionFile = None,
     fold: Annotated[int | None, typer.Option(min=0, help="The fold of the model; else the first one trained.")] = None,
     val: Annotated[bool, typer.Option("--val", help="It was made on the fold's validation clips.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that is there.")] = False,

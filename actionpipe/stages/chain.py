@@ -15,7 +15,15 @@ from actionpipe import competition as competitions
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import read_record, write_json
-from actionpipe.flags import parse_folds, parse_overrides
+from actionpipe.flags import (
+    AllowUnreadable,
+    CompetitionFile,
+    Device,
+    Folds,
+    RecipeOptions,
+    parse_folds,
+    parse_overrides,
+)
 from actionpipe.processes import cores
 from actionpipe.workspace import Part, Workspace
 
@@ -140,24 +148,20 @@ def command(
     data: Annotated[Path | None, typer.Option(help="Folder with train.csv and sample_submission.csv.")] = None,
     train_videos: Annotated[Path | None, typer.Option(help="Folder of training videos.")] = None,
     test_videos: Annotated[Path | None, typer.Option(help="Folder of test videos.")] = None,
-    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
+    competition: CompetitionFile = None,
     gpus: Annotated[
         int | None, typer.Option(min=0, help="GPUs; all that are there when not given, 0 is the CPU.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    device: Device = "auto",
     jobs: Annotated[
         int | None, typer.Option(min=1, help="On the CPU: models trained at once. 1; one a core on the sample.")
     ] = None,
-    folds: Annotated[
-        str | None, typer.Option(help="'all' or numbers such as 0,2; else those of the competition.")
-    ] = None,
-    cfg_options: Annotated[
-        list[str] | None, typer.Option(help="Override a recipe key: key=value; may be repeated.")
-    ] = None,
+    folds: Folds = None,
+    cfg_options: RecipeOptions = None,
     short_side: Annotated[
         int | None, typer.Option(min=16, help="Store larger frames with this many pixels on the shorter side.")
     ] = None,
-    allow_unreadable: Annotated[bool, typer.Option(help="Exit with 0 though some videos could not be read.")] = False,
+    allow_unreadable: AllowUnreadable = False,
 ) -> ExitCode:
     """From videos to the submission; without arguments on the embedded sample."""
     gpus = _gpus_found() if gpus is None else gpus

@@ -13,6 +13,7 @@ import typer
 from actionpipe import competition as competitions
 from actionpipe.competition import Competition, Member
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import CompetitionFile, DataFolder, Device, Engine, Precision
 from actionpipe.processes import Processes, choose
 from actionpipe.workspace import Scored, Workspace
 
@@ -141,8 +142,8 @@ def _one_process(device: str) -> Processes:
 
 
 def parity(
-    data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
-    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
+    data: DataFolder = Path("data"),
+    competition: CompetitionFile = None,
     member: Annotated[str | None, typer.Option(help="Only this member, or the detector; else all.")] = None,
     fold: Annotated[
         int | None, typer.Option(min=0, help="Whose checkpoints; else the first fold that has all.")
@@ -150,9 +151,9 @@ def parity(
     clips: Annotated[int, typer.Option(min=1, help="At most so many clips, spread over the list.")] = 20,
     frames: Annotated[int, typer.Option(min=1, help="At most so many frames for the detector.")] = 40,
     scored: Annotated[str, typer.Option(help="test, or val for the clips of the fold.")] = "test",
-    engine: Annotated[str, typer.Option(help="auto, torch or openvino.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
     videos: Annotated[
         Path | None,
         typer.Option(help="The engine reads the videos of this folder, the reference their frames.", metavar="DIR"),

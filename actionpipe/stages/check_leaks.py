@@ -5,11 +5,9 @@ val_list_rawframes_fold{k}.txt and {train,val}_detect_fold{k}.json. Writes nothi
 """
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import DataFolder
 from actionpipe.workspace import Workspace
 
 
@@ -41,7 +39,7 @@ def check_leaks(data: Path) -> ExitCode:
 
 
 def leaks(
-    data: Annotated[Path, typer.Option(help="The folder with the tables, lists and results.")] = Path("data"),
+    data: DataFolder = Path("data"),
 ) -> ExitCode:
     """Look for groups, copies and clips that stand on both sides of a cut into folds."""
     return check_leaks(data)

@@ -14,6 +14,7 @@ import typer
 
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import DataFolder
 
 if TYPE_CHECKING:
     from actionpipe.datasets.listed import Options, Split
@@ -160,7 +161,7 @@ def command(
     source: Annotated[
         Path | None, typer.Argument(help="The dataset's lists, or its folder of a folder per class.")
     ] = None,
-    data: Annotated[Path, typer.Option(help="The folder of the tables.")] = Path("data"),
+    data: DataFolder = Path("data"),
     videos: Annotated[
         Path | None, typer.Option(help="The videos: each clip must be there, and gets its name there.", metavar="DIR")
     ] = None,

@@ -11,13 +11,24 @@ import typer
 
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import (
+    Checkpoint,
+    ClassesOfCheckpoint,
+    Device,
+    Engine,
+    FrameSampling,
+    Precision,
+    RecipeOfCheckpoint,
+    ViewAverage,
+    Views,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actionpipe.demo.footage import Footage
     from actionpipe.demo.sound import Sound
     from actionpipe.video.decode import Image
+    from actionpipe.video.footage import Footage
 
 SUFFIXES = (".mp4", ".m4v")
 
@@ -69,14 +80,14 @@ def demonstrate(
         raise UserError(f"no checkpoint at {checkpoint}; give --checkpoint results/MEMBER/fold0/best.pth")
     from actionpipe import files
     from actionpipe.demo.boxes import Boxes, read_boxes
-    from actionpipe.demo.footage import read_footage
     from actionpipe.demo.lettering import find_font
     from actionpipe.demo.overlay import Overlay
-    from actionpipe.demo.scored import score_windows
     from actionpipe.demo.sound import open_sound
     from actionpipe.demo.timeline import describe
-    from actionpipe.demo.windows import cut_windows, shown_windows
     from actionpipe.video.encode import fit
+    from actionpipe.video.footage import read_footage
+    from actionpipe.windows.scored import score_windows
+    from actionpipe.windows.window import cut_windows, shown_windows
 
     footage = read_footage(video)
     windows = cut_windows(footage, window, stride)
@@ -165,13 +176,13 @@ def _tell(out: Path, footage: "Footage", windows: int, sound: "Sound | None") ->
 
 def command(
     video: Annotated[Path, typer.Argument(help="The video.")],
-    checkpoint: Annotated[Path, typer.Option(help="Weights of a trained recogniser.", metavar="FILE")],
+    checkpoint: Checkpoint,
     out: Annotated[Path, typer.Option(help="The video to write, .mp4; the timeline beside it.", metavar="FILE")],
-    recipe: Annotated[str | None, typer.Option(help="Its recipe; as the checkpoint says else.")] = None,
-    classes: Annotated[Path | None, typer.Option(help="Its classes, one a line; as the checkpoint says else.")] = None,
-    views: Annotated[str, typer.Option(help="Clips x crops to average, e.g. 10x3.", metavar="KxC")] = "1x1",
-    sampling: Annotated[str, typer.Option(help="Frames of a clip: recipe, segment or dense.")] = "recipe",
-    average: Annotated[str, typer.Option(help="Average of the views: prob or score.")] = "prob",
+    recipe: RecipeOfCheckpoint = None,
+    classes: ClassesOfCheckpoint = None,
+    views: Views = "1x1",
+    sampling: FrameSampling = "recipe",
+    average: ViewAverage = "prob",
     window: Annotated[float | None, typer.Option(help="Seconds scored at once; a short video as a whole else.")] = None,
     stride: Annotated[float | None, typer.Option(help="Seconds between two windows; half a window else.")] = None,
     top: Annotated[int, typer.Option(min=1, help="So many classes are drawn.")] = 5,
@@ -180,9 +191,9 @@ def command(
     detections: Annotated[Path | None, typer.Option(help="A table of boxes to draw.", metavar="FILE")] = None,
     box_score: Annotated[float, typer.Option(min=0, max=1, help="Draw boxes with a higher score.")] = 0.5,
     font: Annotated[Path | None, typer.Option(help="A font that has the letters of the names.", metavar="FILE")] = None,
-    engine: Annotated[str, typer.Option(help="auto, torch or openvino.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
 ) -> ExitCode:
     """Write a copy of a video with the most probable classes drawn on it, sound kept, and its timeline as JSON."""
 

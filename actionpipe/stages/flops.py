@@ -11,7 +11,7 @@ import typer
 
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import parse_overrides
+from actionpipe.flags import RecipeOptions, parse_overrides
 
 
 def show_cost(
@@ -80,9 +80,7 @@ def command(
         str, typer.Option(help="Of the video in pixels, before the test pipeline.", metavar="WxH")
     ] = "320x256",
     depth: Annotated[int, typer.Option(min=0, help="How deep modules are listed.")] = 2,
-    cfg_options: Annotated[
-        list[str] | None, typer.Option(help="key=value of the recipe; may be given several times.")
-    ] = None,
+    cfg_options: RecipeOptions = None,
     csv: Annotated[Path | None, typer.Option(help="Also write the table there.", metavar="FILE")] = None,
 ) -> ExitCode:
     """Parameters and FLOPs of a recipe's network, module by module."""

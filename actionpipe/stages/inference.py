@@ -16,7 +16,18 @@ import typer
 from actionpipe import competition as competitions
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import parse_folds
+from actionpipe.flags import (
+    AllowUnreadable,
+    AsWritten,
+    CompetitionFile,
+    DataFolder,
+    Device,
+    FrameSampling,
+    Precision,
+    ViewAverage,
+    Views,
+    parse_folds,
+)
 from actionpipe.predict.protocol import Protocol, parse_protocol
 from actionpipe.predict.tasks import Task, plan, to_json
 from actionpipe.processes import Processes, choose
@@ -137,35 +148,29 @@ def _make(tasks: Sequence[Task], setting: "Setting", processes: Processes, job: 
 
 def command(
     gpus: Annotated[int, typer.Argument(min=0, help="GPUs (with --device cpu: processes); 0 runs on the CPU.")],
-    data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
-    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    data: DataFolder = Path("data"),
+    competition: CompetitionFile = None,
+    device: Device = "auto",
     folds: Annotated[str | None, typer.Option(help="'all' or numbers such as 0,2; else every trained fold.")] = None,
     engine: Annotated[str, typer.Option(help="auto, reference, torch or openvino.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    precision: Precision = "auto",
     compile_graphs: Annotated[bool, typer.Option("--compile", help="Let torch compile the networks.")] = False,
     videos: Annotated[
         Path | None,
         typer.Option(help="Read the test clips from the videos of this folder, without extracting.", metavar="DIR"),
     ] = None,
-    views: Annotated[
-        str, typer.Option(help="Clips x crops of each video to score and average, e.g. 10x3.", metavar="KxC")
-    ] = "1x1",
-    sampling: Annotated[
-        str, typer.Option(help="Frames of a clip: recipe, segment (spread over the video) or dense.")
-    ] = "recipe",
-    average: Annotated[str, typer.Option(help="Average of the views: prob or score (before the softmax).")] = "prob",
+    views: Views = "1x1",
+    sampling: FrameSampling = "recipe",
+    average: ViewAverage = "prob",
     exhaustive: Annotated[
         bool, typer.Option("--exhaustive", help="Let the detector look at every frame, needed or not.")
     ] = False,
     tune: Annotated[
         bool, typer.Option("--tune", help="Choose weights, thresholds and rules on the validation clips first.")
     ] = False,
-    as_written: Annotated[
-        bool, typer.Option("--as-written", help="Fuse as the competition file says, whatever was tuned.")
-    ] = False,
+    as_written: AsWritten = False,
     ladder: Annotated[bool, typer.Option(help="Print what each step is worth out of fold.")] = False,
-    allow_unreadable: Annotated[bool, typer.Option(help="Exit with 0 though some videos could not be read.")] = False,
+    allow_unreadable: AllowUnreadable = False,
 ) -> ExitCode:
     """Score, detect and fuse into results/final.csv."""
     number = competitions.load(competitions.find(data, competition)).folds.number

@@ -12,6 +12,7 @@ import typer
 
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import DataFolder
 from actionpipe.workspace import Workspace
 
 
@@ -50,7 +51,7 @@ def _next(data: Path, path: Path, own: Path) -> str:
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="The folder with the tables and frames.")] = Path("data"),
+    data: DataFolder = Path("data"),
     out: Annotated[
         Path | None, typer.Option(help="Where to write it; DATA/competition.yaml unless told.", metavar="FILE")
     ] = None,

@@ -16,6 +16,7 @@ from actionpipe import files
 from actionpipe.command import run
 from actionpipe.competition import Competition, find, load
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import AllowUnreadable, AsWritten, CompetitionFile, DataFolder
 from actionpipe.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -145,20 +146,14 @@ def _training_labels(workspace: Workspace, competition: Competition) -> list[str
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="The folder with the tables and results.")] = Path("data"),
-    competition: Annotated[
-        Path | None, typer.Option(help="The competition file, or the name of a shipped one.")
-    ] = None,
+    data: DataFolder = Path("data"),
+    competition: CompetitionFile = None,
     tune: Annotated[
         bool, typer.Option("--tune", help="First choose weights, thresholds and rules on out-of-fold predictions.")
     ] = False,
-    as_written: Annotated[
-        bool, typer.Option("--as-written", help="Fuse as the competition file says, whatever was tuned.")
-    ] = False,
+    as_written: AsWritten = False,
     ladder: Annotated[bool, typer.Option("--ladder", help="Print what every member and rule is worth.")] = False,
-    allow_unreadable: Annotated[
-        bool, typer.Option("--allow-unreadable", help="Exit with 0 even if test videos could not be read.")
-    ] = False,
+    allow_unreadable: AllowUnreadable = False,
 ) -> ExitCode:
     """Fuse scores and detections into DATA/results/final.csv, and measure out of fold what each step is worth.
 

@@ -12,6 +12,17 @@ import typer
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import write_text
+from actionpipe.flags import (
+    Checkpoint,
+    ClassesOfCheckpoint,
+    Device,
+    Engine,
+    FrameSampling,
+    Precision,
+    RecipeOfCheckpoint,
+    ViewAverage,
+    Views,
+)
 
 
 def predict(
@@ -46,7 +57,7 @@ def predict(
     paths = find_inputs(videos)
     recognizer = Recognizer(checkpoint, **options)
     if untrimmed:
-        from actionpipe.predict.untrimmed import stream_untrimmed
+        from actionpipe.windows.untrimmed import stream_untrimmed
 
         protocol, predictions = stream_untrimmed(recognizer, paths)
     else:
@@ -90,22 +101,22 @@ def predict(
 
 def command(
     videos: Annotated[list[Path], typer.Argument(help="Videos, folders of them, or globs.", metavar="VIDEO…")],
-    checkpoint: Annotated[Path, typer.Option(help="Weights of a trained recogniser.", metavar="FILE")],
-    recipe: Annotated[str | None, typer.Option(help="Its recipe; as the checkpoint says else.")] = None,
-    classes: Annotated[Path | None, typer.Option(help="Its classes, one a line; as the checkpoint says else.")] = None,
+    checkpoint: Checkpoint,
+    recipe: RecipeOfCheckpoint = None,
+    classes: ClassesOfCheckpoint = None,
     top: Annotated[int, typer.Option(min=1, help="So many classes of each video.")] = 5,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write JSON there; - prints it.", metavar="FILE")
     ] = None,
-    views: Annotated[str, typer.Option(help="Clips x crops to average, e.g. 10x3.", metavar="KxC")] = "1x1",
-    sampling: Annotated[str, typer.Option(help="Frames of a clip: recipe, segment or dense.")] = "recipe",
-    average: Annotated[str, typer.Option(help="Average of the views: prob or score.")] = "prob",
+    views: Views = "1x1",
+    sampling: FrameSampling = "recipe",
+    average: ViewAverage = "prob",
     untrimmed: Annotated[
         bool, typer.Option("--untrimmed", help="Long videos: windows of several lengths, the best of each class count.")
     ] = False,
-    engine: Annotated[str, typer.Option(help="auto, torch or openvino.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
 ) -> ExitCode:
     """Say what is to be seen in videos: the most probable classes with their probabilities."""
     if json_file is not None and str(json_file) != "-" and json_file.suffix != ".json":

@@ -8,13 +8,11 @@ Writes results/report.html and results/report/*.csv.
 """
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from actionpipe.command import run
 from actionpipe.competition import find, load
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import CompetitionFile, DataFolder
 from actionpipe.workspace import Workspace
 
 
@@ -38,10 +36,8 @@ def report(data: Path, competition: Path | None = None) -> Path:
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="The folder with the tables and results.")] = Path("data"),
-    competition: Annotated[
-        Path | None, typer.Option(help="The competition file, or the name of a shipped one.")
-    ] = None,
+    data: DataFolder = Path("data"),
+    competition: CompetitionFile = None,
 ) -> ExitCode:
     """Write DATA/results/report.html: how good the result is, why, and where it fails; one file that opens anywhere.
 

@@ -12,6 +12,7 @@ import typer
 from actionpipe.command import run
 from actionpipe.competition import find, load
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import CompetitionFile, DataFolder
 from actionpipe.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -87,16 +88,14 @@ def _show(checked: "Checked") -> None:
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="The folder with the tables and results.")] = Path("data"),
+    data: DataFolder = Path("data"),
     check: Annotated[
         Path | None, typer.Option(help="The submission; DATA/results/final.csv unless told.", metavar="FILE")
     ] = None,
     archive: Annotated[
         Path | None, typer.Option("--zip", help="Pack the submission when it is right.", metavar="OUT.zip")
     ] = None,
-    competition: Annotated[
-        Path | None, typer.Option(help="The competition file, or the name of a shipped one.")
-    ] = None,
+    competition: CompetitionFile = None,
 ) -> ExitCode:
     """Check a submission against DATA/sample_submission.csv, all faults at once, and pack it for upload."""
     return submit(data, check, archive=archive, competition=competition)

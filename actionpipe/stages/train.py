@@ -21,7 +21,16 @@ from actionpipe.command import run
 from actionpipe.competition import Detector, Member
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import read_record
-from actionpipe.flags import parse_folds, parse_overrides
+from actionpipe.flags import (
+    CompetitionFile,
+    DataFolder,
+    Device,
+    Folds,
+    Precision,
+    RecipeOptions,
+    parse_folds,
+    parse_overrides,
+)
 from actionpipe.processes import Processes, choose
 from actionpipe.splits.leaks import refuse_leaks
 from actionpipe.training.inputs import inputs_of, is_due
@@ -159,20 +168,16 @@ def _show_all(jobs: list[Job], processes: Processes) -> ExitCode:
 
 def command(
     gpus: Annotated[int, typer.Argument(min=0, help="GPUs (with --device cpu: processes); 0 trains on the CPU.")],
-    data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
-    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    data: DataFolder = Path("data"),
+    competition: CompetitionFile = None,
+    device: Device = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Models trained at once on the CPU; for small recipes.")] = 1,
     only: Annotated[list[str] | None, typer.Option(help="Train this member or detector only; may be repeated.")] = None,
-    folds: Annotated[
-        str | None, typer.Option(help="'all' or numbers such as 0,2; else those of the competition.")
-    ] = None,
+    folds: Folds = None,
     resume: Annotated[bool, typer.Option(help="Go on with what was interrupted.")] = True,
-    cfg_options: Annotated[
-        list[str] | None, typer.Option(help="Override a recipe key: key=value; may be repeated.")
-    ] = None,
+    cfg_options: RecipeOptions = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    precision: Precision = "auto",
     auto_scale_lr: Annotated[bool, typer.Option(help="Scale the learning rate by the batch of all processes.")] = False,
     ema: Annotated[float | None, typer.Option(help="Keep a moving average of the weights; 0.999 is usual.")] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better metric.")] = None,

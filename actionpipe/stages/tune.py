@@ -16,6 +16,7 @@ from actionpipe import files
 from actionpipe.command import run
 from actionpipe.competition import Competition
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import CompetitionFile, DataFolder
 from actionpipe.tuning import CONFIDENCE
 from actionpipe.workspace import Workspace
 
@@ -187,8 +188,8 @@ def _measured(bootstrap: "Bootstrap", problem: "Problem", labels: "NDArray[np.in
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="The DATA folder.")] = Path("data"),
-    competition: Annotated[Path | None, typer.Option(help="Competition file, or the name of a shipped one.")] = None,
+    data: DataFolder = Path("data"),
+    competition: CompetitionFile = None,
     confidence: Annotated[
         float, typer.Option(help="A part stays when it gains in more than this share of the bootstrap samples.")
     ] = CONFIDENCE,
