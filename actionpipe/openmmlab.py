@@ -1,6 +1,6 @@
 """The ONE place that knows how mmaction2, mmdet, mmcv and mmengine are made to run on current torch.
 
-Call ``activate()`` before the first import of any of them. It does five things, each only where it is needed:
+Call ``activate()`` before the first import of any of them. It does seven things, each only where it is needed:
 
 1. ``mmcv._ext``: mmcv is installed without its compiled operators; a module stands in whose ``nms``,
    ``roi_align_forward`` and ``roi_align_backward`` are torchvision's. Every other operator raises when called.
@@ -8,6 +8,8 @@ Call ``activate()`` before the first import of any of them. It does five things,
 3. mmaction2's wheel lacks the package ``mmaction.models.localizers.drn`` that its own code imports.
 4. Some of mmaction2's transforms use names that NumPy 2 removed (``np.Inf``).
 5. mmengine's checkpoint loader falls back to unpickling anything; ours refuses (see ``actionpipe.training.weights``).
+6. mmengine reads all metafiles of a model zoo to find a config whose name is its path.
+7. What they import for lane lines, poses, drawings and tracks is put off until it is called: a third of their start.
 """
 
 import contextlib
@@ -21,15 +23,25 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from actionpipe.later import put_off
+
 PRESENTED_MMCV = "2.1.0"
 """The newest mmcv that mmaction2 1.2.0 accepts."""
+LATER = (
+    *("imgaug", "imgaug.augmenters", "imgaug.augmentables", "imgaug.augmentables.lines", "imgaug.augmentables.segmaps"),
+    *("matplotlib", "matplotlib.colors", "matplotlib.patches", "matplotlib.pyplot"),
+    "scipy.stats",
+)
+"""Called by mmdet's augmentation of lane lines, its drawings, and mmaction2's augmentation of poses."""
+ABSENT = ("sklearn", "torch.distributed.optim")
+"""mmdet's interpolation of tracks and mmengine's sharded optimiser do without, when these are missing."""
 
 
 def activate() -> None:
     """Make ``import mmaction``, ``mmdet``, ``mmcv.ops`` and ``mmengine`` work in this process. Cheap when repeated."""
     if "mmaction" in sys.modules and getattr(sys.modules["mmaction"], "_actionpipe", False):
         return
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), put_off(LATER, ABSENT):
         # Their import-time warnings (removed aliases, optional packages) tell a user nothing.
         warnings.simplefilter("ignore")
         provide_operators()
