@@ -27,7 +27,7 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", str(share))
 
 # How long an example takes says more about what else the machine does than about the code.
-settings.register_profile("undated", deadline=None)
+settings.register_profile("undated", deadline=None, max_examples=50)
 settings.load_profile("undated")
 
 CHECKOUT = Path(__file__).resolve().parents[1]

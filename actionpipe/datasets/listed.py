@@ -37,7 +37,7 @@ class Dataset:
     metric: Metric = "accuracy"
     """What results on it are published in."""
     has_sides: bool = False
-    """Whether classes differ by left and right alone, so that no clip may be mirrored."""
+    """Whether classes are known to differ by left and right alone, though their names may not show it."""
     notes: list[str] = field(default_factory=list)
     """What the user should know."""
 

@@ -3,12 +3,13 @@
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actionpipe.datasets.listed import Dataset, Listed
 from actionpipe.planning.balance import choose_folds
 from actionpipe.planning.proposal import name_of
 from actionpipe.planning.section import Section
+from actionpipe.training.sides import mirrored, unmirrored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,15 +73,16 @@ def propose_competition(dataset: Dataset, data: Path, kind: str, recipe: str | N
         "groups" if has_groups(dataset) else "clips",
     )
     table = {"video": "video_filename", "label": "class", **({"group": "group"} if has_groups(dataset) else {})}
-    member = {"name": "tsm_plain", "recipe": "tsm_mobilenetv2", "clips": "plain"}
+    member: dict[str, Any] = {"name": "tsm_plain", "recipe": "tsm_mobilenetv2", "clips": "plain"}
     said = "one small network"
     if recipe is not None:
         member |= {"name": re.sub(r"\W+", "_", Path(recipe).stem.rpartition("::")[2]), "recipe": recipe}
         said = "the network that was asked for"
-        said += "; classes differ by left and right: set flip_ratio of its Flip to 0" if dataset.has_sides else ""
-    elif dataset.has_sides:
-        member["recipe"] = "tsm_mobilenetv2_whole"
-        said += "; classes differ by left and right, so nothing is mirrored"
+    pairs = mirrored(dataset.classes)
+    if (dataset.has_sides or pairs) and (overrides := unmirrored(str(member["recipe"]))):
+        member["overrides"] = overrides
+        named = f" ({' and '.join(pairs[0])})" if pairs else ""
+        said += f"; classes differ by left and right{named}, so no clip is mirrored"
     sections = [
         Section([], {"name": name_of(data)}),
         Section(["the order of the score columns, and of label ids"], {"classes": dataset.classes}),

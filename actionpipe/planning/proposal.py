@@ -13,6 +13,7 @@ from actionpipe.planning.machine import Machine
 from actionpipe.planning.material import Material, read_material
 from actionpipe.planning.networks import plan_network
 from actionpipe.planning.section import Section, comment
+from actionpipe.training.sides import mirrored, unmirrored
 from actionpipe.workspace import Workspace
 
 
@@ -87,6 +88,10 @@ def name_of(folder: Path) -> str:
 
 def _members(material: Material, machine: Machine, *, oversampled: bool) -> Section:
     plan = plan_network(material, machine)
+    overrides, reasons = plan.overrides, plan.reasons
+    if pairs := mirrored(material.classes):
+        overrides = overrides | unmirrored(plan.network.recipe)
+        reasons = [*reasons, f"no clip is mirrored: in a mirror {pairs[0][0]} is {pairs[0][1]}"]
     kinds = ["plain", "oversampled"] if oversampled else ["plain"]
     if oversampled:
         why = "two members, as they err differently: one sees each clip as often as it is, one the oversampled list"
@@ -95,7 +100,7 @@ def _members(material: Material, machine: Machine, *, oversampled: bool) -> Sect
     members = [
         {"name": f"tsm_{kind}", "recipe": plan.network.recipe, "clips": kind}
         # Each its own copy: YAML would write the second one as a reference to the first.
-        | ({"overrides": copy.deepcopy(plan.overrides)} if plan.overrides else {})
+        | ({"overrides": copy.deepcopy(overrides)} if overrides else {})
         for kind in kinds
     ]
-    return Section([why, *plan.reasons], {"members": members})
+    return Section([why, *reasons], {"members": members})

@@ -185,7 +185,9 @@ def _join_copies(
         return group
 
     for video in videos:
-        first = first_of_digest.setdefault(video.entry.digest, video) if video.entry.digest else video
+        # Broken ones are in no list: they join nothing.
+        known = video.entry.digest and video.entry.readable
+        first = first_of_digest.setdefault(video.entry.digest, video) if known else video
         if first is video:
             continue
         lines = f"lines {line_of_name[first.name]} and {line_of_name[video.name]}"

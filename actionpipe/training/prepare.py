@@ -11,6 +11,7 @@ from actionpipe.errors import UserError
 from actionpipe.files import read_record
 from actionpipe.processes import cores
 from actionpipe.training.options import Options
+from actionpipe.training.sides import mirror_warning
 from actionpipe.video.manifest import common_settings
 from actionpipe.workspace import Workspace
 
@@ -61,6 +62,7 @@ def prepared(job: Job) -> tuple[Any, str]:
     if isinstance(model, Member):
         recipe = recipes.join_classifier(recipe, model, competition, workspace, job.fold)
         key, classes, unit = str(competition.metric), competition.class_names, "clips"
+        warning = mirror_warning(recipe.train_pipeline, classes)
         augmented.blend(recipe, options.mixup, options.label_smoothing)
         limit = None if options.cache_gb is None else int(options.cache_gb * 1e9)
         said.append(cached.use_cache(recipe, workspace, limit, plans=is_main_process()))
@@ -68,7 +70,7 @@ def prepared(job: Job) -> tuple[Any, str]:
             augmented.augment_on_device(recipe)
     else:
         recipe = recipes.join_detector(recipe, model, workspace, job.fold)
-        key, classes, unit = "coco/bbox_mAP_50", model.classes, "frames"
+        key, classes, unit, warning = "coco/bbox_mAP_50", model.classes, "frames", None
     micro_batch = (read_record(directory / MICRO_BATCH) or {}).get("micro_batch", options.micro_batch)
     precision = execution.choose_precision(options, job.device)
     execution.set_loop(recipe, job.seed, micro_batch)
@@ -108,7 +110,7 @@ def prepared(job: Job) -> tuple[Any, str]:
         recipe.custom_hooks.append({"type": "InitialWeightsHook", "path": str(weights)})
     if is_main_process():
         said = [f"computing in {precision}", *filter(None, said)]
-        print(f"{job.member} fold {job.fold}: {'; '.join(said)}", flush=True)
+        print(f"{job.member} fold {job.fold}: {'; '.join(said)}", *filter(None, [warning]), sep="\n", flush=True)
     return recipe, key
 
 

@@ -75,6 +75,14 @@ def test_overrides_are_written_out_for_each_member(tmp_path: Path) -> None:
     assert one.overrides["test_pipeline.2.scale"] == [320, 240]
 
 
+def test_classes_that_a_mirror_swaps_are_not_mirrored_and_it_says_why(tmp_path: Path) -> None:
+    rows = [[f"v{row}.mp4", ["go left", "go right"][row % 2]] for row in range(40)]
+    workspace = fill(tmp_path, ["video_filename", "class"], rows)
+    text = propose(workspace, CPU).text
+    assert "no clip is mirrored: in a mirror go left is go right" in " ".join(text.lower().replace("#", "").split())
+    assert accepted(workspace, propose(workspace, CPU)).members[0].overrides == {"train_pipeline.5.flip_ratio": 0}
+
+
 def test_classes_that_are_numbers_are_in_their_order(tmp_path: Path) -> None:
     rows = [[f"v{row}.mp4", ["10", "9", "-1", "2.5"][row % 4]] for row in range(40)]
     workspace = fill(tmp_path, ["video_filename", "class"], rows)

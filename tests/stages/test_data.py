@@ -138,6 +138,20 @@ def kinetics(folder: Path) -> Path:
     return write(folder, k__csv=text + "\n")
 
 
+@pytest.mark.parametrize("recipe", [None, "slowfast_r50"])
+def test_classes_that_a_mirror_swaps_are_not_mirrored(tmp_path: Path, recipe: str | None) -> None:
+    names = [f"{label}/{number}.mp4" for label in ("left", "right", "up") for number in range(4)]
+    videos, data = draw(tmp_path / "videos", names), tmp_path / "data"
+    flags = ["--recipe", recipe] if recipe else []
+    assert call("folders", videos, "--data", data, *flags) == ExitCode.OK
+    text = (data / "competition.yaml").read_text()
+    assert "classes differ by left and right (left and right), so no clip is mirrored" in text
+    (member,) = load(data / "competition.yaml").members
+    assert member.recipe == (recipe or "tsm_mobilenetv2")
+    assert list(member.overrides.values()) == [0]
+    assert next(iter(member.overrides)).endswith(".flip_ratio")
+
+
 def test_three_parts_have_a_column_and_unknown_labels_no_truth(tmp_path: Path) -> None:
     assert call("kinetics", kinetics(tmp_path), "--data", tmp_path / "data") == ExitCode.OK
     table = read(tmp_path / "data/train.csv")

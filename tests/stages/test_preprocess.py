@@ -219,6 +219,13 @@ def test_copies_share_a_fold(case: Case, capsys: pytest.CaptureFixture[str]) -> 
     assert splits.loc[[3, 6, 9, 12], "fold"].nunique() == 1
 
 
+def test_copies_that_could_not_be_read_join_nothing(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(3, 15, 3):
+        case.train_entries[i] = entry(str(case.train[i][0]), digest="same", status="broken" if i > 3 else "ok")
+    case.write().run(allow_unreadable=True)
+    assert "have the same bytes" not in capsys.readouterr().out
+
+
 def test_unreadable_videos_are_left_out_and_named(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     case.train_entries[4] = entry(str(case.train[4][0]), status="broken")
     case.test_entries[1] = entry("t1.mp4", status="broken")
