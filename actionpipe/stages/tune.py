@@ -146,6 +146,7 @@ def _write(
         "folds": folds,
         "parts": len(problem.folds),
         "nested": _measured(bootstrap, problem, outcome.nested),
+        "tuned": _measured(bootstrap, problem, outcome.tuned),
         "as_written": _measured(bootstrap, problem, outcome.written),
         "expected": _expected(workspace, problem, outcome.nested, int(facts["seed"])),
         "resamples": NUMBER,

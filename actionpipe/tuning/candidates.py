@@ -29,7 +29,7 @@ class Part:
     """One part of the fusion that may stay or go."""
 
     kind: str
-    """oversampling, weights, threshold or rule."""
+    """oversampling, weights, threshold, rule, or written: the competition file in the place of all that was chosen."""
     index: int = 0
     """The class of a threshold, the position of a rule."""
     at_end: bool = False

@@ -40,7 +40,7 @@ def show(table: pd.DataFrame, record: Mapping[str, Any], fusion: Path, console: 
         "setting and the reason of each",
         soft_wrap=True,
     )
-    for name, words in (("nested", "tuned, each fold by what the others chose"), ("as_written", "as written")):
+    for name, words in (("tuned", "tuned, each fold by what the others chose"), ("as_written", "as written")):
         value = record[name]
         console.print(
             f"{words}: {record['metric']} {value['value']:.4f} (95% interval {value['low']:.4f} to "

@@ -16,7 +16,13 @@ COLUMNS = [
     *("part", "kind", "setting", "kept", "metric", "gain", "low", "high", "share"),
     *("changed", "better", "worse", "reason"),
 ]
-KIND_OF_PART = {"oversampling": "ensemble", "weights": "ensemble", "threshold": "threshold", "rule": "rule"}
+KIND_OF_PART = {
+    "oversampling": "ensemble",
+    "weights": "ensemble",
+    "threshold": "threshold",
+    "rule": "rule",
+    "written": "written",
+}
 
 
 def leaderboard(problem: Problem, choice: Choice) -> pd.DataFrame:
@@ -24,7 +30,8 @@ def leaderboard(problem: Problem, choice: Choice) -> pd.DataFrame:
 
     ``metric`` is that with the part and all kept before it, ``gain`` the difference that the part makes, ``low`` and
     ``high`` its 95% bootstrap interval, ``share`` the share of samples with a gain: all on clips that the setting was
-    not fitted on. The first row is what everything began with.
+    not fitted on. The first row is what everything began with, the last the competition file against
+    all that was chosen, each fold's labels by what the others chose.
     """
     rows = [["start", "ensemble", _weights(problem, choice.first), "yes", choice.start, *[None] * 7, "the beginning"]]
     for step in choice.steps:
@@ -94,7 +101,11 @@ def _name(part: Part, competition: Competition) -> str:
         return f"threshold {competition.class_names[part.index]}"
     if part.kind == "rule":
         return f"rule {part.index + 1}: {competition.rules[part.index].kind} {competition.rules[part.index].label}"
-    return {"oversampling": "oversampled members", "weights": "weights of the members"}[part.kind]
+    return {
+        "oversampling": "oversampled members",
+        "weights": "weights of the members",
+        "written": "the competition file as it is",
+    }[part.kind]
 
 
 def _setting(problem: Problem, step: Step) -> str:
@@ -105,6 +116,8 @@ def _setting(problem: Problem, step: Step) -> str:
         settings = dict(tried.rules)
         rule = competition.rules[part.index]
         return describe(rule_with(rule, settings[part.index])) if part.index in settings else "none is better than none"
+    if part.kind == "written":
+        return f"{_weights(problem, tried)}; {len(competition.thresholds)} thresholds, {len(competition.rules)} rules"
     return _weights(problem, tried)
 
 

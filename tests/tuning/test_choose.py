@@ -1,10 +1,14 @@
-import numpy as np
-from planted import USEFUL, planted
+from dataclasses import replace
 
+import numpy as np
+import pytest
+from planted import HARMFUL, USEFUL, planted
+
+from actionpipe.evaluate.metrics import measure
 from actionpipe.tuning import CONFIDENCE
 from actionpipe.tuning.candidates import Trials
 from actionpipe.tuning.choose import Chooser
-from actionpipe.tuning.configuration import Labeller
+from actionpipe.tuning.configuration import Labeller, written
 from actionpipe.tuning.nested import tune
 from actionpipe.tuning.problem import Problem
 
@@ -38,7 +42,9 @@ def test_every_part_is_decided_once_and_a_kept_one_gains() -> None:
     problem = planted(1)
     outcome = tune(problem)
     parts = [(step.part.kind, step.part.index) for step in outcome.choice.steps]
-    assert len(parts) == len(set(parts)) == 1 + 1 + problem.classes + len(problem.competition.rules)
+    # Oversampling and weights; each class and each rule; the file as it is.
+    assert len(parts) == len(set(parts)) == 2 + problem.classes + len(problem.competition.rules) + 1
+    assert not outcome.choice.steps[-1].kept
     for step in outcome.choice.steps:
         assert not step.kept or (step.gain.value > 0 and step.reason.startswith("a gain in"))
     kept = [step for step in outcome.choice.steps if step.kept]
@@ -53,6 +59,36 @@ def test_the_whole_procedure_does_better_than_the_rules_as_written() -> None:
     problem = planted(2)
     outcome = tune(problem)
     assert (outcome.nested == problem.truth).mean() > (outcome.written == problem.truth).mean() + 0.05
+
+
+def without_harm(seed: int) -> Problem:
+    """A file whose every part helps or does nothing, on so few clips that hardly anything can be proven."""
+    problem = planted(seed, 40)
+    rules = [rule for position, rule in enumerate(problem.competition.rules) if position != HARMFUL]
+    return replace(problem, competition=problem.competition.model_copy(update={"rules": rules}))
+
+
+def test_the_file_stays_as_it_is_where_all_that_was_chosen_does_worse() -> None:
+    stayed = []
+    for seed in range(8):
+        problem = without_harm(seed)
+        outcome, file, names = tune(problem), written(problem), problem.competition.class_names
+        labels = Labeller(problem).labels(file)
+        by_file, tuned = (
+            measure(problem.competition.metric, problem.truth, found, names) for found in (labels, outcome.tuned)
+        )
+        step = outcome.choice.steps[-1]
+        assert step.part.kind == "written"
+        assert step.metric == pytest.approx(by_file)
+        assert step.gain.value == pytest.approx(by_file - tuned)
+        stayed.append(by_file > tuned)
+        assert outcome.by_file == step.kept == stayed[-1]
+        assert (outcome.choice.configuration == file) == stayed[-1]
+        np.testing.assert_array_equal(outcome.nested, labels if stayed[-1] else outcome.tuned)
+        rules = [one.part.index for one in outcome.choice.steps if one.part.kind == "rule" and one.kept]
+        assert sorted(rules) == sorted(position for position, _ in outcome.choice.configuration.rules)
+    assert True in stayed
+    assert False in stayed
 
 
 def test_a_rule_that_one_after_it_makes_needless_goes() -> None:
