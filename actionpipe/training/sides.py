@@ -49,7 +49,8 @@ def _overrides(pipeline: Sequence[Any]) -> dict[str, float]:
     return {
         f"train_pipeline.{place}.flip_ratio": 0.0
         for place, step in enumerate(pipeline)
-        if kind_of(step) == "Flip" and step.get("flip_ratio", 0.5) > 0
+        # One with a map of labels tells a mirrored clip by the other name.
+        if kind_of(step) == "Flip" and step.get("flip_ratio", 0.5) > 0 and not step.get("flip_label_map")
     }
 
 

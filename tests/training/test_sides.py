@@ -57,3 +57,4 @@ def test_the_warning_names_the_classes_and_what_to_type():
     assert "--cfg-options train_pipeline.1.flip_ratio=0" in warning
     assert mirror_warning([FLIP], ["up", "down"]) is None
     assert mirror_warning([{"type": "Resize"}], ["left", "right"]) is None
+    assert mirror_warning([{**FLIP, "flip_label_map": {0: 1, 1: 0}}], ["left", "right"]) is None
