@@ -20,20 +20,28 @@ class SubtractBackground(BaseTransform):  # type: ignore[misc]
     works in others. Needs a fixed camera; somebody who never moves disappears.
     """
 
-    def __init__(self, signed: bool = True) -> None:
-        self.signed = signed
+    def __init__(self, signed: bool = True, clips: int = 1) -> None:
+        """``clips``: so many clips of equal length follow each other, each with a background of its own."""
+        self.signed, self.clips = signed, clips
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """``results['imgs']``: list of T uint8 (H, W, 3), replaced by new arrays; T of at least 3."""
+        """``results['imgs']``: list of clips * T uint8 (H, W, 3), replaced by new arrays; T of at least 3."""
         frames = results["imgs"]
+        length = len(frames) // self.clips
+        results["imgs"] = [
+            frame
+            for first in range(0, len(frames), length)
+            for frame in self._differences(frames[first : first + length])
+        ]
+        return results
+
+    def _differences(self, frames: list[Image]) -> list[Image]:
         background = median_frame(frames)
         if not self.signed:
             amounts = [np.abs(frame.astype(np.int16) - background).max(axis=2, keepdims=True) for frame in frames]
-            results["imgs"] = [np.minimum(2 * amount, 255).astype(np.uint8).repeat(3, axis=2) for amount in amounts]
-            return results
+            return [np.minimum(2 * amount, 255).astype(np.uint8).repeat(3, axis=2) for amount in amounts]
         shift = 128 - background.astype(np.int16)
-        results["imgs"] = [np.clip(frame + shift, 0, 255).astype(np.uint8) for frame in frames]
-        return results
+        return [np.clip(frame + shift, 0, 255).astype(np.uint8) for frame in frames]
 
 
 def median_frame(frames: list[Image]) -> Image:

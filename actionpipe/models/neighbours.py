@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
 
 
 @TRANSFORMS.register_module()
@@ -18,9 +21,20 @@ class NeighboursAsChannels(BaseTransform):  # type: ignore[misc]
     SoccerNet's challenge in 2023.
     """
 
+    def __init__(self, clips: int = 1) -> None:
+        """``clips``: so many clips of equal length follow each other; frames of another are no neighbours."""
+        self.clips = clips
+
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """``results['imgs']``: list of uint8 (H, W, 3), RGB, one clip in the order of time, replaced by new arrays."""
+        """``results['imgs']``: list of uint8 (H, W, 3), RGB, clips in the order of time, replaced by new arrays."""
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in results["imgs"]]
-        before, after = [grey[0], *grey[:-1]], [*grey[1:], grey[-1]]
-        results["imgs"] = [np.dstack(channels) for channels in zip(before, grey, after, strict=True)]
+        length = len(grey) // self.clips
+        results["imgs"] = [
+            picture for first in range(0, len(grey), length) for picture in _fringed(grey[first : first + length])
+        ]
         return results
+
+
+def _fringed(grey: list[Image]) -> list[Image]:
+    before, after = [grey[0], *grey[:-1]], [*grey[1:], grey[-1]]
+    return [np.dstack(channels) for channels in zip(before, grey, after, strict=True)]

@@ -13,6 +13,8 @@ CROPS = {1: "CenterCrop", 3: "ThreeCrop", 10: "TenCrop"}
 DENSE_RANGE = 64
 """Frames that a dense clip of a network of segments spans (Lin et al., TSM, ICCV 2019)."""
 _SAMPLERS = {"SampleFrames", "UniformSample", "DenseSampleFrames"}
+_ACROSS_TIME = {"SubtractBackground", "NeighboursAsChannels"}
+"""Steps that compare the frames of a clip, and so must know where it ends."""
 
 Step = dict[str, Any]
 
@@ -80,7 +82,7 @@ def apply_protocol(recipe: Any, protocol: Protocol) -> Any:
             f"--views needs a test_pipeline with one of {', '.join(sorted(_SAMPLERS))}; found {len(places)}"
         )
     pipeline[places[0] : places[0] + 1] = _sampled(dict(one_view[0]), protocol)
-    recipe.test_pipeline = pipeline
+    recipe.test_pipeline = _bounded(pipeline, protocol)
     recipe.test_batch = max(1, recipe.test_batch // protocol.views)
     return recipe
 
@@ -165,7 +167,29 @@ def _cropped(pipeline: list[Step], crops: str) -> list[Step]:
     size = pipeline[place]["crop_size"]
     steps = [dict(step) for step in pipeline]
     steps[place] = {"type": crops, "crop_size": size}
-    if crops == "ThreeCrop" and place and kinds[place - 1] == "Resize":
+    if crops == "ThreeCrop":
         # Three crops side by side are as high as the frame.
-        steps[place - 1] = {"type": "Resize", "scale": (-1, size if isinstance(size, int) else min(size))}
+        resizes = [before for before in range(place) if kinds[before] == "Resize"]
+        if not resizes:
+            raise UserError("--views: three crops need frames of their height, and this recipe resizes none; take 10x1")
+        side = size if isinstance(size, int) else min(size)
+        steps[resizes[-1]] = {**steps[resizes[-1]], "scale": _with_short_side(steps[resizes[-1]], side)}
+    return steps
+
+
+def _with_short_side(resize: Step, side: int) -> tuple[int, int]:
+    """The scale with which a Resize makes the shorter side ``side`` long, the aspect as it would be without."""
+    scale = resize["scale"]
+    if resize.get("keep_ratio", True) or not isinstance(scale, (tuple, list)) or min(scale) <= 0:
+        return (-1, side)
+    width, height = (max(side, round(length * side / min(scale))) for length in scale)
+    return width, height
+
+
+def _bounded(pipeline: list[Step], protocol: Protocol) -> list[Step]:
+    """The steps, those that compare the frames of a clip with the number of clips that there are by then."""
+    steps, clips = [], protocol.clips
+    for step in pipeline:
+        steps.append({**step, "clips": clips} if kind_of(step) in _ACROSS_TIME and clips > 1 else step)
+        clips = protocol.views if kind_of(step) in CROPS.values() else clips
     return steps

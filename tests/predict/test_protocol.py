@@ -94,6 +94,51 @@ def test_three_crops_of_a_recipe_without_its_own_are_of_its_size(recipes):
     assert not torch.equal(middle, right)
 
 
+@pytest.mark.parametrize("scale", [(160, 120), (-1, 120)])
+def test_three_crops_are_as_high_as_the_frame_however_it_is_resized(recipes, scale):
+    steps = [
+        {"type": "Resize", "scale": scale, "keep_ratio": scale[0] < 0},
+        {"type": "SubtractBackground", "signed": False},
+        {"type": "CenterCrop", "crop_size": 112},
+    ]
+    recipe = recipes.load("tsm_mobilenetv2", {})
+    recipe.test_pipeline = [*recipe.test_pipeline[:2], *steps, *recipe.test_pipeline[4:]]
+    resize = next(step for step in apply_protocol(recipe, Protocol(2, 3)).test_pipeline if step["type"] == "Resize")
+    assert tuple(resize["scale"]) == ((149, 112) if scale[0] > 0 else (-1, 112))
+    from actionpipe.predict.inputs import ClipInput
+
+    packed = ClipInput(recipe)(Clip())[1]
+    assert packed.shape == (8 * 6, 3, 112, 112)
+
+
+def test_three_crops_of_frames_that_are_not_resized_are_refused_with_what_to_type(recipes):
+    recipe = recipes.load("tsm_mobilenetv2", {})
+    recipe.test_pipeline = [step for step in recipe.test_pipeline if step["type"] != "Resize"]
+    with pytest.raises(UserError, match=r"three crops need frames of their height.*take 10x1"):
+        apply_protocol(recipe, Protocol(10, 3))
+
+
+@pytest.mark.parametrize("name", ["tsm_small", "tsm_mobilenetv2_whole"])
+def test_each_clip_is_compared_with_its_own_frames_alone(recipes, name):
+    """Background and neighbours of a clip among several are those that it has by itself."""
+    from actionpipe.predict.inputs import ClipInput
+
+    recipe = apply_protocol(recipes.load(name, {}), Protocol(3, 1))
+    clip = Clip()
+    packed = ClipInput(recipe)(clip)[1].chunk(3)
+    chosen = np.reshape(clip.chosen, (3, -1))
+    alone = ClipInput(recipes.load(name, {}))
+    for view, frames in zip(packed, chosen, strict=True):
+        taken = [np.random.default_rng(n).integers(0, 256, (90, 120, 3), np.uint8) for n in frames]
+
+        class Own:
+            def select(self, choose, taken=taken):
+                choose(len(taken))
+                return len(taken), taken
+
+        assert torch.equal(alone(Own())[1], view)
+
+
 def test_ten_crops_mirror_five(recipes):
     _, packed, _ = taken(recipes, "tsm_mobilenetv2", Protocol(1, 10))
     crops = packed.chunk(10)
