@@ -1,4 +1,4 @@
-"""Imports put off until what they bring is called: half of OpenMMLab's start is for parts that hardly anybody uses."""
+"""Imports put off until they are called: a third of OpenMMLab's start is for parts that hardly anybody uses."""
 
 import contextlib
 import importlib

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from actionpipe.models.clips_in_turn import clip_by_clip
+from actionpipe.video.decode import Image
 
 
 @TRANSFORMS.register_module()
@@ -26,13 +26,7 @@ class SubtractBackground(BaseTransform):  # type: ignore[misc]
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """``results['imgs']``: list of clips * T uint8 (H, W, 3), replaced by new arrays; T of at least 3."""
-        frames = results["imgs"]
-        length = len(frames) // self.clips
-        results["imgs"] = [
-            frame
-            for first in range(0, len(frames), length)
-            for frame in self._differences(frames[first : first + length])
-        ]
+        results["imgs"] = clip_by_clip(results["imgs"], self.clips, self._differences)
         return results
 
     def _differences(self, frames: list[Image]) -> list[Image]:

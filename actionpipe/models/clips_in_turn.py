@@ -1,10 +1,19 @@
-"""Several clips of a network of segments, from frames that lie evenly in time."""
+"""Several clips behind each other: dealt out of frames that lie evenly in time, and changed one by one."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
+
+from actionpipe.video.decode import Image
+
+
+def clip_by_clip(frames: list[Image], clips: int, change: Callable[[list[Image]], list[Image]]) -> list[Image]:
+    """The frames of ``clips`` clips of equal length that follow each other, each clip changed by itself."""
+    length = len(frames) // clips
+    return [frame for first in range(0, len(frames), length) for frame in change(frames[first : first + length])]
 
 
 @TRANSFORMS.register_module()

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from actionpipe.models.clips_in_turn import clip_by_clip
+from actionpipe.video.decode import Image
 
 
 @TRANSFORMS.register_module()
@@ -28,10 +28,7 @@ class NeighboursAsChannels(BaseTransform):  # type: ignore[misc]
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """``results['imgs']``: list of uint8 (H, W, 3), RGB, clips in the order of time, replaced by new arrays."""
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in results["imgs"]]
-        length = len(grey) // self.clips
-        results["imgs"] = [
-            picture for first in range(0, len(grey), length) for picture in _fringed(grey[first : first + length])
-        ]
+        results["imgs"] = clip_by_clip(grey, self.clips, _fringed)
         return results
 
 

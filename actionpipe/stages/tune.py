@@ -139,27 +139,28 @@ def _write(
         }
     )
     groups = len(set(problem.group))
+    tuned, as_written = (_measured(bootstrap, problem, labels) for labels in (outcome.tuned, outcome.written))
     record = {
         "metric": competition.metric,
         "clips": clips,
         "groups": groups if groups < clips else None,
         "folds": folds,
         "parts": len(problem.folds),
-        "nested": _measured(bootstrap, problem, outcome.nested),
-        "tuned": _measured(bootstrap, problem, outcome.tuned),
-        "as_written": _measured(bootstrap, problem, outcome.written),
+        "nested": as_written if outcome.by_file else tuned,
+        "tuned": tuned,
+        "as_written": as_written,
         "expected": _expected(workspace, problem, outcome.nested, int(facts["seed"])),
         "resamples": NUMBER,
         **facts,
         "competition": fingerprint(competition),
     }
-    tuned = apply_to(outcome.choice.configuration, problem)
+    chosen = apply_to(outcome.choice.configuration, problem)
     # The record goes last but one: without it postprocess would take a new file for one that is of another competition.
     files.write_table(workspace.results / "leaderboard.csv", table)
     files.write_table(workspace.results / "nested.csv", nested)
     files.write_text(
         workspace.results / "inference_instructions.txt",
-        instructions(tuned, str(workspace.root), competition_flag, folds),
+        instructions(chosen, str(workspace.root), competition_flag, folds),
     )
     files.write_json(workspace.tuning, record)
     files.write_text(workspace.fusion, fusion_file(problem, outcome.choice.configuration, clips, folds))
