@@ -85,7 +85,7 @@ def _command(
 
     precisions = list(dict.fromkeys(["fp32", best]))
     workspace = _peer_frames(scratch, videos, names[:clips])
-    theirs, ours = extraction_seconds([videos / name for name in names[:clips]])
+    theirs, ours = extraction_seconds(videos)
     add("extraction", "s a frame", theirs, {"": ours})
     theirs, of_precision = classifier_seconds(workspace, competition, precisions)
     add("classifier", "s a clip", theirs, of_precision)

@@ -11,6 +11,8 @@ from actionpipe.splits.faults import Faults
 from actionpipe.splits.tables import read_rows
 
 Label = TypeVar("Label")
+NAMED = 10
+"""So many clips without scores are named; a table of all folds beside the scores of one lacks most."""
 
 
 def read_labels(path: Path, classes: Sequence[str], video_column: str, label_column: str) -> dict[str, str]:
@@ -90,6 +92,7 @@ def join(labels: Mapping[str, Label], videos: Sequence[str], path: Path) -> dict
     for video in videos:
         of_stem.setdefault(_stem(video), []).append(video)
     joined: dict[str, Label] = {}
+    missing: list[str] = []
     faults = Faults()
     for name, label in labels.items():
         fitting = [name] if name in scored else of_stem.get(_stem(name), [])
@@ -98,7 +101,14 @@ def join(labels: Mapping[str, Label], videos: Sequence[str], path: Path) -> dict
         elif fitting:
             faults.add("several", f"{path}: '{name}' may be {' or '.join(fitting)}; give the whole name")
         else:
-            faults.add("none", f"{path}: '{name}' has no scores; score it, or take it out of the list")
+            missing.append(f"'{name}'")
+    if missing:
+        some = ", ".join(missing[:NAMED]) + (f" and {len(missing) - NAMED} more" if len(missing) > NAMED else "")
+        faults.add(
+            "none",
+            f"{path}: {len(missing)} of {len(labels)} clips have no scores: {some}; score them, or take them out of "
+            f"the file. For the scores of one fold give its list: val_list_rawframes_foldN.txt in DATA",
+        )
     faults.stop()
     return joined
 

@@ -11,7 +11,7 @@ import typer
 from actionpipe.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from actionpipe.datasets.soundness import Video
+    from actionpipe.video.soundness import Video
 
 SHORTEST = 8
 """Frames that the shipped recipes look at; of fewer, some are taken twice."""
@@ -42,9 +42,10 @@ def check_videos(
     """
     import pandas as pd
 
-    from actionpipe.datasets.soundness import Finding, examine
     from actionpipe.files import write_table
     from actionpipe.processes import cores
+    from actionpipe.video.progress import progress
+    from actionpipe.video.soundness import Finding, examine
     from actionpipe.video.workers import run_all
 
     if shortest < 1 or (workers is not None and workers < 1):
@@ -53,9 +54,11 @@ def check_videos(
         raise UserError(f"--out {out} is there already and is left as it is; move it away, or name another file")
     tasks = _listed(where, videos, shortest) if (where / "train.csv").exists() else _found(where, videos, shortest)
     found: list[Finding] = []
-    for task, result in run_all(examine, tasks, workers or cores()):
-        finding = result or Finding(task.name, "unreadable", "the process that decoded it died, twice", 0)
-        found += [finding] if finding.trouble != "none" else []
+    with progress(len(tasks), "check") as advance:
+        for task, result in run_all(examine, tasks, workers or cores()):
+            finding = result or Finding(task.name, "unreadable", "the process that decoded it died, twice", 0)
+            found += [finding] if finding.trouble != "none" else []
+            advance(finding.frames)
     found.sort(key=lambda finding: finding.video)
     for finding in found:
         print(f"{finding.trouble}: {finding.video}: {finding.reason}")
@@ -68,8 +71,8 @@ def check_videos(
 
 
 def _found(folder: Path, videos: Path | None, shortest: int) -> "list[Video]":
-    from actionpipe.datasets.soundness import Video
     from actionpipe.video.find import find_videos
+    from actionpipe.video.soundness import Video
 
     if videos is not None:
         raise UserError(f"--videos belongs to a DATA folder, but there is no {folder / 'train.csv'}; leave it away")
@@ -82,9 +85,9 @@ def _listed(data: Path, videos: Path | None, shortest: int) -> "list[Video]":
     from actionpipe.competition import find, load
     from actionpipe.datasets.listed import Listed
     from actionpipe.datasets.on_disk import list_videos, name_as_on_disk
-    from actionpipe.datasets.soundness import Video
     from actionpipe.splits.faults import Faults
     from actionpipe.splits.tables import read_train_rows
+    from actionpipe.video.soundness import Video
     from actionpipe.workspace import Workspace
 
     workspace = Workspace(data)

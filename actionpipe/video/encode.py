@@ -1,7 +1,7 @@
 """Encodes decoded frames as JPEG, all of one size."""
 
 from actionpipe.video.decode import Frame
-from actionpipe.video.planes import jpeg_planes
+from actionpipe.video.planes import Room, jpeg_planes
 
 
 class Encoder:
@@ -16,6 +16,7 @@ class Encoder:
         self.short_side = short_side
         self.size: tuple[int, int] | None = None
         """Width and height of the stored frames; None before the first."""
+        self._room = Room()
 
     def encode(self, frame: Frame) -> bytes:
         """The upright frame as a JPEG file.
@@ -25,7 +26,7 @@ class Encoder:
         """
         if self.size is None:
             self.size = fit(frame.size, self.short_side)
-        planes = jpeg_planes(frame, self.size)
+        planes = jpeg_planes(frame, self.size, self._room)
         if planes is not None:
             import simplejpeg
 

@@ -28,15 +28,33 @@ WIDEN_LUMA = np.array([[255 / 219, -16 * 255 / 219]])
 WIDEN_CHROMA = np.array([[255 / 224, 128 - 128 * 255 / 224]])
 
 
-def jpeg_planes(frame: "Frame", size: tuple[int, int]) -> Planes | None:
+class Room:
+    """Memory that is written to again for each frame: with new memory, a system spends longer on finding pages for it
+    than the conversion of a frame takes.
+    """
+
+    def __init__(self) -> None:
+        self._planes: dict[str, Plane] = {}
+
+    def plane(self, name: str, shape: tuple[int, int]) -> Plane:
+        """uint8 of that shape, with whatever was left in it: the same memory as last time if the shape is the same."""
+        held = self._planes.get(name)
+        if held is None or held.shape != shape:
+            held = self._planes[name] = np.empty(shape, np.uint8)
+        return held
+
+
+def jpeg_planes(frame: "Frame", size: tuple[int, int], room: Room | None = None) -> Planes | None:
     """The upright frame as planes to be stored in a JPEG file; None when it needs a conversion through RGB.
 
     That is so when ``size`` (width, height) is not the frame's own, when its pixels are not 8-bit 4:2:0 or 4:2:2, when
     its matrix is neither BT.601 nor BT.709 (a stream that does not say is taken for BT.601, as FFmpeg and OpenCV do),
     and when an odd size is to be turned, which would part the chroma samples from their pixels.
 
-    The planes may be views of the decoder's memory: they are not to be written to.
+    The planes may be views of the decoder's memory, or of ``room``: they are not to be written to, and with a ``room``
+    they are gone when it is used again.
     """
+    room = room or Room()
     picture = frame.picture
     name = picture.format.name
     turnable = frame.turns == 0 or (picture.width % 2 == 0 and picture.height % 2 == 0)
@@ -49,15 +67,15 @@ def jpeg_planes(frame: "Frame", size: tuple[int, int]) -> Planes | None:
         return None
     if name.endswith("422p"):
         luma, blue, red = planes
-        planes = luma, _halve_rows(blue), _halve_rows(red)
+        planes = luma, _halve_rows(blue, room, "half blue"), _halve_rows(red, room, "half red")
     limited = not name.startswith("yuvj") and picture.color_range != FULL_RANGE
     if picture.colorspace == BT709:
-        planes = _convert_bt709(planes, limited=limited)
+        planes = _convert_bt709(planes, room, limited=limited)
     elif picture.colorspace not in BT601:
         return None
     elif limited:
-        planes = _widen(planes)
-    luma, blue, red = _turn(planes, frame.turns)
+        planes = _widen(planes, room)
+    luma, blue, red = _turn(planes, frame.turns, room)
     return _backed(luma), blue, red
 
 
@@ -72,26 +90,31 @@ def _view(picture: "av.VideoFrame") -> Planes | None:
     return luma, blue, red
 
 
-def _halve_rows(plane: Plane) -> Plane:
+def _halve_rows(plane: Plane, room: Room, name: str) -> Plane:
     """The mean of every two rows, as libjpeg makes it; an odd last row stays: (H, W) -> (ceil(H / 2), W)."""
     import cv2
 
     if len(plane) % 2:
         plane = cv2.copyMakeBorder(plane, 0, 1, 0, 0, cv2.BORDER_REPLICATE)
-    halved: Plane = cv2.addWeighted(plane[::2], 0.5, plane[1::2], 0.5, 0)
+    first, second = plane[::2], plane[1::2]
+    halved: Plane = cv2.addWeighted(first, 0.5, second, 0.5, 0, room.plane(name, first.shape))
     return halved
 
 
-def _widen(planes: Planes) -> Planes:
+def _widen(planes: Planes, room: Room) -> Planes:
     """Limited range (luma 16 to 235, chroma 16 to 240) to full range."""
     import cv2
 
     luma, blue, red = planes
     # Of what rounds and saturates as it should, this takes least time; a table of 256 takes three times as long.
-    return cv2.transform(luma, WIDEN_LUMA), cv2.transform(blue, WIDEN_CHROMA), cv2.transform(red, WIDEN_CHROMA)
+    return (
+        cv2.transform(luma, WIDEN_LUMA, room.plane("wide luma", luma.shape)),
+        cv2.transform(blue, WIDEN_CHROMA, room.plane("wide blue", blue.shape)),
+        cv2.transform(red, WIDEN_CHROMA, room.plane("wide red", red.shape)),
+    )
 
 
-def _convert_bt709(planes: Planes, *, limited: bool) -> Planes:
+def _convert_bt709(planes: Planes, room: Room, *, limited: bool) -> Planes:
     """BT.709 in limited or full range to BT.601 in full range.
 
     Luma keeps its own detail and is corrected by what the chroma says, which differs by up to 38 levels.
@@ -101,12 +124,12 @@ def _convert_bt709(planes: Planes, *, limited: bool) -> Planes:
     luma, blue, red = planes
     gain, black = (255 / 219, 16) if limited else (1.0, 0)
     correction, new_blue, new_red = (
-        cv2.addWeighted(blue, blue_weight, red, red_weight, offset)
-        for blue_weight, red_weight, offset in _bt709_to_bt601(limited)
+        cv2.addWeighted(blue, blue_weight, red, red_weight, offset, room.plane(f"converted {number}", blue.shape))
+        for number, (blue_weight, red_weight, offset) in enumerate(_bt709_to_bt601(limited))
     )
     # One sample serves two by two pixels, as in FFmpeg; 257 times a byte is it twice: (H / 2, W / 2) -> (H / 2, W)
     doubled = np.multiply(correction, np.uint16(257), dtype=np.uint16).view(np.uint8)[:, : luma.shape[1]]
-    full = np.empty(luma.shape, np.uint8)
+    full = room.plane("wide luma", luma.shape)
     for first in (0, 1):
         rows = luma[first::2]
         cv2.addWeighted(rows, gain, doubled[: len(rows)], 1, -black * gain - 128, full[first::2])
@@ -142,12 +165,15 @@ def _backed(luma: Plane) -> Plane:
     return padded[:height, :width]
 
 
-def _turn(planes: Planes, turns: int) -> Planes:
+def _turn(planes: Planes, turns: int, room: Room) -> Planes:
     """Quarter turns counterclockwise, 0 to 3."""
     if turns == 0:
         return planes
     import cv2
 
     code = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}[turns]
-    luma, blue, red = planes
-    return cv2.rotate(luma, code), cv2.rotate(blue, code), cv2.rotate(red, code)
+    luma, blue, red = (
+        cv2.rotate(plane, code, room.plane(f"turned {number}", plane.shape if turns == 2 else plane.shape[::-1]))
+        for number, plane in enumerate(planes)
+    )
+    return luma, blue, red

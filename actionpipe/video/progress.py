@@ -9,7 +9,7 @@ INTERVAL = 5.0
 
 
 @contextlib.contextmanager
-def progress(total: int) -> Iterator[Callable[[int], None]]:
+def progress(total: int, title: str = "extract") -> Iterator[Callable[[int], None]]:
     """Yield a function to be called with the number of new frames after each of ``total`` clips."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,14 +20,14 @@ def progress(total: int) -> Iterator[Callable[[int], None]]:
     clips = 0
     if console.is_terminal:
         columns = (
-            TextColumn("extract"),
+            TextColumn(title),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("clips, {task.fields[rate]:.0f} frames/s, remaining"),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=console) as bar:
-            task = bar.add_task("extract", total=total, rate=0.0)
+            task = bar.add_task(title, total=total, rate=0.0)
 
             def advance(new: int) -> None:
                 nonlocal frames

@@ -53,7 +53,10 @@ def test_faults_are_named_with_their_lines(tmp_path: Path, name: str, text: str,
 
 
 def test_clips_without_scores_or_with_several_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"(?s)'gone.mp4' has no scores.*'c_frames' may be x/c.mp4 or y/c.mp4"):
+    with pytest.raises(UserError, match=r"(?s)'c_frames' may be x.*1 of 2 clips have no scores: 'gone.mp4';"):
         join({"gone.mp4": "walk", "c_frames": "kick"}, ["x/c.mp4", "y/c.mp4"], tmp_path / "l.txt")
+    other_folds = {f"{number:02d}.mp4": "walk" for number in range(30)}
+    with pytest.raises(UserError, match=r"30 of 31 clips have no scores: '00.mp4', .*'09.mp4' and 20 more;.*val_list"):
+        join({"c.mp4": "kick", **other_folds}, ["c.mp4"], tmp_path / "train.csv")
     with pytest.raises(UserError, match="no labels at"):
         read_labels(tmp_path / "none.txt", CLASSES, "v", "c")

@@ -7,10 +7,11 @@ import pytest
 import typer
 
 from actionpipe.command import guarded
-from actionpipe.datasets.soundness import Finding, Video, examine
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.stages.check_videos import check_videos, videos
 from actionpipe.video import frames as frames_module
+from actionpipe.video import progress
+from actionpipe.video.soundness import Finding, Video, examine
 
 
 def call(*flags: object) -> int:
@@ -91,6 +92,14 @@ def test_what_is_wrong_is_told_by_name(folder: Path, capsys: pytest.CaptureFixtu
     assert [row[3] for row in table[3:]] == ["7", "0", "0"]
     assert 0 < int(table[1][3]) < 12
     assert state(folder) == before
+
+
+def test_a_long_look_says_how_far_it_is(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    assert call(folder, "--workers", 1) == ExitCode.FAILED
+    assert "5/6 clips, " in capsys.readouterr().err
 
 
 def test_the_listed_videos_of_data_are_looked_at(

@@ -43,7 +43,7 @@ def examine(video: Video) -> Finding:
     A video of few packets is decoded whole, so that all of its losses are known; of a long one only what
     ``video.frames.DecodedFrames`` needs to get at these frames.
     """
-    # As in video.task.work: OpenBLAS starts its threads when it is loaded, so it is told before.
+    # As in task.work: OpenBLAS starts its threads when it is loaded, so it is told before.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import av
     import cv2
