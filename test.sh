@@ -13,5 +13,5 @@ fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-# A file's tests stay together: they share what its fixtures have trained.
-.venv/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile "$@"
+# A file's tests stay together: they share what its fixtures have trained. Files come in the order of tests/conftest.py.
+.venv/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder "$@"

@@ -4,6 +4,8 @@ Draws clips of the original challenge's shape, writes random but fixed weights, 
 
     python benchmarks/inference.py --clips 9 --csv data/inference.csv --plot data/inference.png
 
+``--recipes small`` has the sample's small clips and networks instead, for how cost and memory grow with many clips.
+
 The peer is what the original did: frames extracted by OpenCV, then mmengine's test loops over mmaction2 and mmdet in
 fp32, every frame of every clip looked at. Ours reads the videos directly. Each chain runs in processes of its own, one
 after the other; the time of a process's start counts. Clips and weights in ``--scratch`` are used again.
@@ -20,6 +22,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -27,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, in
 
 from actionpipe import command, files
 from actionpipe import competition as competitions
+from actionpipe.errors import UserError
 from actionpipe.predict.engines import best_precision
 from actionpipe.processes import cores
 from actionpipe.splits.lists import Clip, write_list
@@ -40,8 +44,9 @@ from benchmarks.extraction import machine, store_with_opencv
 from benchmarks.parts import classifier_seconds, detector_seconds, extraction_seconds
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-SIZE, FRAMES = (960, 540), 68
+FRAMES = 68
 CLASSES = 9
+SIZES = {"original": (960, 540), "small": (192, 112)}
 
 
 @dataclass(frozen=True)
@@ -58,16 +63,19 @@ def _command(
     clips: Annotated[int, typer.Option(min=1, help="Clips of the comparison with the peer.")] = 9,
     growth: Annotated[str, typer.Option(help="Ours alone, at so many times the clips.")] = "1,2,4",
     frames: Annotated[int, typer.Option(min=1, help="Frames for the detector's row.")] = 12,
+    recipes: Annotated[str, typer.Option(help="original, or small: the sample's clips and networks.")] = "original",
     scratch: Annotated[Path, typer.Option(help="Folder for clips, weights and frames; kept.")] = Path("data/benchmark"),
     csv_file: Annotated[Path | None, typer.Option("--csv", help="File to write the table to as well.")] = None,
     plot: Annotated[Path | None, typer.Option(help="PNG file of the table's ratios and of the growth.")] = None,
     peer: Annotated[bool, typer.Option(help="Run the peer's whole chain too: minutes a clip.")] = True,
 ) -> None:
     """Compare inference with mmaction2's and mmdet's own test loops, on your machine."""
-    competition = competitions.load(competitions.DEFAULT)
+    if recipes not in SIZES:
+        raise UserError(f"--recipes takes {' or '.join(SIZES)}; found '{recipes}'")
     times = [int(number) for number in growth.split(",")]
-    scratch = scratch.resolve()
-    videos, names = _draw(scratch, clips * max(times))
+    scratch = scratch.resolve() / recipes
+    competition = competitions.load(_write_competition(scratch, recipes))
+    videos, names = _draw(scratch, SIZES[recipes], clips * max(times))
     labels = _write_weights(scratch, videos, names)
     print(f"labels of the {len(names)} clips: " + ", ".join(f"{k} {labels.count(k)}" for k in competition.class_names))
     best = best_precision("cpu")
@@ -108,17 +116,32 @@ def _command(
     _show(pd.DataFrame(rows), csv_file, plot)
 
 
-def _draw(scratch: Path, number: int) -> tuple[Path, list[str]]:
+def _write_competition(scratch: Path, recipes: str) -> Path:
+    """The original's competition file, or the same with the sample's recipes."""
+    content = yaml.safe_load(competitions.DEFAULT.read_text(encoding="utf-8"))
+    if recipes == "small":
+        content["members"] = [{**member, "recipe": "tsm_small"} for member in content["members"]]
+        content["detector"]["recipe"] = "faster_rcnn_small"
+    files.write_text(_competition(scratch), yaml.safe_dump(content, sort_keys=False))
+    return _competition(scratch)
+
+
+def _competition(scratch: Path) -> Path:
+    return scratch / "competition.yaml"
+
+
+def _draw(scratch: Path, size: tuple[int, int], number: int) -> tuple[Path, list[str]]:
     """The folder of drawn clips and the names of the first ``number``: classes and scenes mixed."""
     data = scratch / "clips"
-    write_sample(data, train_clips=1, test_clips=-(-number // CLASSES), size=SIZE, frames=(FRAMES, FRAMES))
+    write_sample(data, train_clips=1, test_clips=-(-number // CLASSES), size=size, frames=(FRAMES, FRAMES))
     table = pd.read_csv(data / "sample_submission.csv")
     return data / "test_videos", list(table["video_filename"])[:number]
 
 
 def _write_weights(scratch: Path, videos: Path, names: list[str]) -> list[str]:
     """Weights for these clips, in a process of its own, so that its memory is not counted."""
-    arguments = [sys.executable, "-m", "benchmarks.weights", str(scratch), str(videos), *names]
+    given = [str(path) for path in (scratch, _competition(scratch), videos)]
+    arguments = [sys.executable, "-m", "benchmarks.weights", *given, *names]
     subprocess.run(arguments, cwd=CHECKOUT, check=True)
     return list(pd.read_csv(scratch / "labels.csv")["label"])
 
@@ -129,6 +152,7 @@ def _folder(scratch: Path, side: str, names: list[str]) -> Workspace:
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     (root / "pretrained").symlink_to((scratch / "pretrained").resolve())
+    (root / "competition.yaml").symlink_to(_competition(scratch))
     files.write_table(
         root / "sample_submission.csv", pd.DataFrame({"video_filename": names, "class": ["normal"] * len(names)})
     )
@@ -141,10 +165,8 @@ def _peer_frames(scratch: Path, videos: Path, names: list[str]) -> Workspace:
     root = workspace.frames("test")
     tasks = [Task(Source(videos / n, n, f"{Path(n).stem}_frames"), root, Settings(), None) for n in names]
     stored = {task.source.video: number or 0 for task, number in run_all(store_with_opencv, tasks, cores())}
-    entries = [
-        Entry(n, f"{Path(n).stem}_frames", 1, "", stored[n], *SIZE, 15.0, FRAMES / 15, "ok", "", None, None, 95)
-        for n in names
-    ]
+    rest = (*SIZES[scratch.name], 15.0, FRAMES / 15, "ok", "", None, None, 95)
+    entries = [Entry(name, f"{Path(name).stem}_frames", 1, "", stored[name], *rest) for name in names]
     Manifest(entries).write(workspace.manifest("test"))
     write_list(workspace.test_list, [Clip(entry.frames_dir, entry.frames, 0) for entry in entries])
     return workspace
@@ -171,7 +193,7 @@ def _stage(workspace: Workspace, *flags: str) -> Run:
     arguments = [sys.executable, "-m", "actionpipe.stages.inference", "0", "--device", "cpu", "--data"]
     started = time.perf_counter()
     process = subprocess.Popen(
-        [*arguments, str(workspace.root), "--competition", str(competitions.DEFAULT), *flags],
+        [*arguments, str(workspace.root), *flags],
         cwd=CHECKOUT,
         stdout=subprocess.DEVNULL,
     )

@@ -139,7 +139,7 @@ def _labels(logits: dict[str, NDArray[np.float64]], bias: NDArray[np.float64], c
     return [str(label) for label in apply_rules(ensemble(tables, weights), None, rules, classes)]
 
 
-def main(scratch: Path, videos: Path, names: list[str]) -> None:
+def main(scratch: Path, competition: Path, videos: Path, names: list[str]) -> None:
     """Write ``scratch/pretrained`` and ``scratch/labels.csv`` for these clips, unless they are there."""
     marker = scratch / "weights.json"
     if read_record(marker) == {"videos": str(videos), "names": names}:
@@ -149,12 +149,10 @@ def main(scratch: Path, videos: Path, names: list[str]) -> None:
     openmmlab.activate()
     models.register()
     shutil.rmtree(scratch / "pretrained", ignore_errors=True)
-    labels = write_weights(
-        competitions.load(competitions.DEFAULT), scratch, [DecodedFrames(videos / name) for name in names]
-    )
+    labels = write_weights(competitions.load(competition), scratch, [DecodedFrames(videos / name) for name in names])
     write_table(scratch / "labels.csv", pd.DataFrame({"video_filename": names, "label": labels}))
     write_json(marker, {"videos": str(videos), "names": names})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])

@@ -41,6 +41,12 @@ CLIP_STEPS = """
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: at a run's end one process would go on with them alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def openmmlab() -> ModuleType:
     """The bridge, activated, and our own models, transforms and hooks registered. Takes seconds, once."""

@@ -7,14 +7,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from actionpipe.duration import duration
 from actionpipe.models.checkpoints import BestAndLastHook
-
-
-def duration(seconds: float) -> str:
-    """``95`` -> ``1:35``, ``3700`` -> ``1:01:40``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 @HOOKS.register_module()

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
-from actionpipe.models.progress import duration
+from actionpipe.duration import duration
 
 Item = TypeVar("Item")
 INTERVAL = 10.0

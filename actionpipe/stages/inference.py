@@ -131,7 +131,7 @@ def _make(tasks: Sequence[Task], setting: "Setting", processes: Processes, job: 
     Raises:
         UserError: a process stopped; it has said why.
     """
-    from actionpipe.predict.job import count_current
+    from actionpipe.predict.current import count_current
 
     current = count_current(tasks, setting)
     engine = setting.engine

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from actionpipe.models.progress import duration
+from actionpipe.duration import duration
 from actionpipe.training.flops import count_flops
 from actionpipe.training.prepare import Job, prepared
 

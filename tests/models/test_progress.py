@@ -1,18 +1,9 @@
-"""What a user sees of training: durations, the line of an epoch, and lines within a long one."""
+"""What a user sees of training: the line of an epoch, and lines within a long one."""
 
 from types import SimpleNamespace
 
 import pytest
 import torch
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (95, "1:35"), (3700, "1:01:40"), (36000, "10:00:00")]
-)
-def test_durations(openmmlab, seconds, text):
-    from actionpipe.models.progress import duration
-
-    assert duration(seconds) == text
 
 
 def test_the_metric_is_that_of_the_competition(openmmlab):
