@@ -34,9 +34,10 @@ from actionpipe.errors import UserError
 from actionpipe.predict.engines import best_precision
 from actionpipe.processes import cores
 from actionpipe.splits.lists import Clip, write_list
+from actionpipe.stages.extract import extract
 from actionpipe.stages.sample import write_sample
 from actionpipe.video.find import Source
-from actionpipe.video.manifest import Entry, Manifest, Settings
+from actionpipe.video.manifest import Settings
 from actionpipe.video.task import Task
 from actionpipe.video.workers import run_all
 from actionpipe.workspace import Workspace
@@ -92,7 +93,7 @@ def _command(
         print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
     precisions = list(dict.fromkeys(["fp32", best]))
-    workspace = _peer_frames(scratch, videos, names[:clips])
+    workspace, _ = _peer_frames(scratch, videos, names[:clips])
     theirs, ours = extraction_seconds(videos)
     add("extraction", "s a frame", theirs, {"": ours})
     theirs, of_precision = classifier_seconds(workspace, competition, precisions)
@@ -159,24 +160,28 @@ def _folder(scratch: Path, side: str, names: list[str]) -> Workspace:
     return Workspace(root)
 
 
-def _peer_frames(scratch: Path, videos: Path, names: list[str]) -> Workspace:
-    """The peer's frames, by OpenCV, and the list of them."""
+def _peer_frames(scratch: Path, videos: Path, names: list[str]) -> tuple[Workspace, float]:
+    """The peer's folder with frames and their list, and the seconds that OpenCV needs to store them.
+
+    The frames that stay are those of extract.py: OpenCV rounds colours down, by one level of 256 on average, and labels
+    are to be compared on the same pixels.
+    """
     workspace = _folder(scratch, "peer", names)
     root = workspace.frames("test")
     tasks = [Task(Source(videos / n, n, f"{Path(n).stem}_frames"), root, Settings(), None) for n in names]
-    stored = {task.source.video: number or 0 for task, number in run_all(store_with_opencv, tasks, cores())}
-    rest = (*SIZES[scratch.name], 15.0, FRAMES / 15, "ok", "", None, None, 95)
-    entries = [Entry(name, f"{Path(name).stem}_frames", 1, "", stored[name], *rest) for name in names]
-    Manifest(entries).write(workspace.manifest("test"))
-    write_list(workspace.test_list, [Clip(entry.frames_dir, entry.frames, 0) for entry in entries])
-    return workspace
+    started = time.perf_counter()
+    for _ in run_all(store_with_opencv, tasks, cores()):
+        pass
+    seconds = time.perf_counter() - started
+    shutil.rmtree(root)
+    entry_of = {entry.video: entry for entry in extract(directory=videos, output_root=root)}
+    write_list(workspace.test_list, [Clip(entry_of[n].frames_dir, entry_of[n].frames, 0) for n in names])
+    return workspace, seconds
 
 
 def _peer(scratch: Path, videos: Path, names: list[str]) -> Run:
     """The original's way from mp4s to the submission."""
-    started = time.perf_counter()
-    workspace = _peer_frames(scratch, videos, names)
-    extracted = time.perf_counter() - started
+    workspace, extracted = _peer_frames(scratch, videos, names)
     run = _stage(workspace, "--engine", "reference")
     return Run(extracted + run.seconds, run.peak_gib, run.labels)
 

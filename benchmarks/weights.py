@@ -28,6 +28,8 @@ from actionpipe.video.frames import DecodedFrames, Frames
 
 SPREAD = 4.0
 """Standard deviation of the logits over clips: like a trained network's, mostly sure of its label."""
+DIRECTIONS = 6
+"""Of the space of features, in which the classifiers' last layers tell clips apart."""
 
 
 def write_weights(competition: Competition, root: Path, clips: Sequence[Frames]) -> list[str]:
@@ -106,10 +108,14 @@ def _features(model: Any, clip: torch.Tensor) -> NDArray[np.float64]:
 def _logits(model: Any, features: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rescale the last layer so that the logits of the clips have mean 0 and ``SPREAD``; return them, (N, classes)."""
     layer = model.cls_head.fc_cls
-    raw = features @ layer.weight.detach().double().numpy().T
+    # Only along the directions in which the clips differ most: in the others a clip differs from itself, stored once
+    # more as JPEG, as much as from the next one.
+    directions = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)[2][:DIRECTIONS]
+    weight = layer.weight.detach().double().numpy() @ directions.T @ directions
+    raw = features @ weight.T
     scale = SPREAD / raw.std(axis=0).clip(1e-9)
     with torch.no_grad():
-        layer.weight *= torch.from_numpy(scale[:, None]).float()
+        layer.weight.copy_(torch.from_numpy(weight * scale[:, None]).float())
         layer.bias.copy_(torch.from_numpy(-raw.mean(axis=0) * scale).float())
     return np.asarray((raw - raw.mean(axis=0)) * scale, np.float64)
 
