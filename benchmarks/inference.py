@@ -62,7 +62,7 @@ class Run:
 def _command(
     *,
     clips: Annotated[int, typer.Option(min=1, help="Clips of the comparison with the peer.")] = 9,
-    growth: Annotated[str, typer.Option(help="Ours alone, at so many times the clips.")] = "1,2,4",
+    growth: Annotated[str, typer.Option(help="Ours alone, at so many times the clips; '' for none.")] = "1,2,4",
     frames: Annotated[int, typer.Option(min=1, help="Frames for the detector's row.")] = 12,
     recipes: Annotated[str, typer.Option(help="original, or small: the sample's clips and networks.")] = "original",
     scratch: Annotated[Path, typer.Option(help="Folder for clips, weights and frames; kept.")] = Path("data/benchmark"),
@@ -73,10 +73,10 @@ def _command(
     """Compare inference with mmaction2's and mmdet's own test loops, on your machine."""
     if recipes not in SIZES:
         raise UserError(f"--recipes takes {' or '.join(SIZES)}; found '{recipes}'")
-    times = [int(number) for number in growth.split(",")]
+    times = [int(number) for number in growth.split(",") if number]
     scratch = scratch.resolve() / recipes
     competition = competitions.load(_write_competition(scratch, recipes))
-    videos, names = _draw(scratch, SIZES[recipes], clips * max(times))
+    videos, names = _draw(scratch, SIZES[recipes], clips * max(times, default=1))
     labels = _write_weights(scratch, videos, names)
     print(f"labels of the {len(names)} clips: " + ", ".join(f"{k} {labels.count(k)}" for k in competition.class_names))
     best = best_precision("cpu")
@@ -100,10 +100,8 @@ def _command(
     add("classifier", "s a clip", theirs, of_precision)
     theirs, of_precision = detector_seconds(workspace, competition, precisions, frames)
     add("detector", "s a frame", theirs, of_precision)
-    chains: dict[str, Run] = {}
-    for precision in precisions:
-        chains[precision] = _ours(scratch, videos, names[:clips], precision)
     if peer:
+        chains = {precision: _ours(scratch, videos, names[:clips], precision) for precision in precisions}
         original = _peer(scratch, videos, names[:clips])
         add("chain", f"s for {clips} clips", original.seconds, {p: run.seconds for p, run in chains.items()})
         add("peak memory", "GiB", original.peak_gib, {p: run.peak_gib for p, run in chains.items()})

@@ -5,12 +5,12 @@ Why the labels are the same either way: see ``actionpipe.fusion.pending``.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from actionpipe.competition import Detector
 from actionpipe.errors import UserError
@@ -26,8 +26,12 @@ from actionpipe.predict.lanes import rank, work_through
 from actionpipe.predict.parts import Parts
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task
+from actionpipe.predict.watched import Watched
 from actionpipe.video.decode import UnreadableError
 from actionpipe.video.frames import StoredFrames
+
+Boxes = dict[int, tuple[int, list[NDArray[np.float64]]]]
+"""Fold (by position) -> the first frame that it looked at, and the rows of that frame and those after it."""
 
 
 def groups_of(tasks: Sequence[Task]) -> list[list[Task]]:
@@ -80,6 +84,7 @@ def detect(group: Sequence[Task], setting: Setting) -> None:
                 unit="clips",
                 shared=shared,
                 prepare_thread=setting.prepare_thread(),
+                assist=looking.assist,
             )
     barrier()
     if rank() == 0:
@@ -117,6 +122,9 @@ class Looking:
         )
         clips = [clip for clip in setting.clips(group[0]) if clip.video in frames_of_video]
         self.pending = [clip for clip in clips if self._needs_more(clip.video)]
+        self.seen = {clip.video: tuple(self.tallies[clip.video].seen) for clip in self.pending}
+        """Frames of each fold that earlier runs have looked at."""
+        self.in_hand: list[Watched[Boxes]] = []
 
     def load(self, recipe: Any) -> None:
         """Make the networks ready."""
@@ -128,24 +136,48 @@ class Looking:
 
     def look_at(self, clip: Clip) -> None:
         """Show the clip's frames to the detectors, in order, until its labels are decided."""
-        tally, number = self.tallies[clip.video], 0
-        images = iter(clip.frames)
-        while batch := list(islice(images, self.setting.engine.batch)):
-            packed = None
-            for fold, (detector, part) in enumerate(zip(self.detectors, self.parts, strict=True)):
-                skip = max(0, tally.seen[fold] - number)  # of these frames an earlier run has looked at so many
-                if skip >= len(batch):
-                    continue
-                packed = packed or [self.packed(image) for image in batch]
-                boxes = detector.detect(packed[skip:])
-                first, last = number + skip + 1, number + len(batch)
-                rows = [[frame, *box] for frame, of_frame in enumerate(boxes, first) for box in of_frame.tolist()]
-                part.add(rank(), row_of(clip.video, first, last, rows))
-                for frame, of_frame in enumerate(boxes, first):
+        tally = self.tallies[clip.video]
+
+        def count(last: int, found: Boxes) -> bool:
+            for fold, (begin, boxes) in found.items():
+                rows = [[frame, *box] for frame, of_frame in enumerate(boxes, begin) for box in of_frame.tolist()]
+                self.parts[fold].add(rank(), row_of(clip.video, begin, last, rows))
+                for frame, of_frame in enumerate(boxes, begin):
                     tally.add(fold, frame, [(self.detector.classes[int(box[0])], float(box[1])) for box in of_frame])
-            number += len(batch)
-            if not self._needs_more(clip.video):
-                return
+            return self._needs_more(clip.video)
+
+        watched = Watched(clip, self.setting.engine.batch, count)
+        self.in_hand.append(watched)
+        while self._look_on(watched):
+            pass
+        self.in_hand.remove(watched)
+
+    def assist(self) -> bool:
+        """Look at some frames of a clip that another lane has in hand; whether there were any."""
+        most_left = sorted(self.in_hand, key=lambda watched: watched.given - self.tallies[watched.video].frames)
+        return any(self._look_on(watched) for watched in most_left)
+
+    def _look_on(self, watched: "Watched[Boxes]") -> bool:
+        """Look at the next batch; whether there was one."""
+        taken = watched.take()
+        if taken is None:
+            return False
+        first, images = taken
+        last, packed = first + len(images) - 1, None
+        found: Boxes = {}
+        try:
+            for fold, detector in enumerate(self.detectors):
+                # So many of these an earlier run has looked at.
+                skip = max(0, self.seen[watched.video][fold] + 1 - first)
+                if skip >= len(images):
+                    continue
+                packed = packed or [self.packed(image) for image in images]
+                found[fold] = first + skip, detector.detect(packed[skip:])
+        except BaseException:
+            watched.close()
+            raise
+        watched.hand_in(first, last, found)
+        return True
 
     def _needs_more(self, video: str) -> bool:
         tally = self.tallies[video]

@@ -16,6 +16,8 @@ from actionpipe.duration import duration
 Item = TypeVar("Item")
 INTERVAL = 10.0
 """Seconds between two lines of progress."""
+PAUSE = 0.02
+"""Seconds until a thread that found nothing to assist with looks again."""
 
 
 def rank() -> int:
@@ -59,6 +61,7 @@ def work_through(
     size: Callable[[Item], int] | None = None,
     shared: Path | None = None,
     prepare_thread: Callable[[], None] | None = None,
+    assist: Callable[[], bool] | None = None,
 ) -> None:
     """Do ``work`` on every item, some here and some in the other processes, until none is left.
 
@@ -71,6 +74,8 @@ def work_through(
         size: how many of them an item is; one each when None.
         shared: a folder that all processes see, in which counters are made; None when this process works alone.
         prepare_thread: called once in each thread.
+        assist: does a piece of what other threads have in hand and says whether there was one; called again and again
+            by threads for which no item is left, so that the last items do not keep one core busy and the rest idle.
 
     Raises:
         Whatever ``work`` raises first; items in hand are finished, no other is begun.
@@ -79,21 +84,24 @@ def work_through(
     finished = Counter(None if shared is None else shared / "finished")
     sizes = [1 if size is None else size(item) for item in items]
     progress = Progress(sum(sizes), title, unit)
-    stop = threading.Event()
+    stop, done = threading.Event(), threading.Event()
+    number = max(1, lanes if assist is not None and items else min(lanes, len(items)))
+    out_of_items = Counter(None)
 
     def lane() -> None:
-        while not stop.is_set():
-            turn = turns.next()
-            if turn > len(items):
-                return
-            try:
+        try:
+            while not stop.is_set() and (turn := turns.next()) <= len(items):
                 work(items[turn - 1])
-            except BaseException:
-                stop.set()
-                raise
-            progress.show(finished.next(sizes[turn - 1]))
+                progress.show(finished.next(sizes[turn - 1]))
+            if out_of_items.next() == number:
+                done.set()
+            while assist is not None and not stop.is_set() and not done.is_set():
+                if not assist():
+                    done.wait(PAUSE)
+        except BaseException:
+            stop.set()
+            raise
 
-    number = max(1, min(lanes, len(items)))
     with ThreadPoolExecutor(number, initializer=prepare_thread) as pool:
         try:
             futures = [pool.submit(lane) for _ in range(number)]

@@ -64,6 +64,55 @@ def test_more_lanes_than_items_start_no_idle_thread():
     assert 1 <= len(threads) <= 2
 
 
+def test_lanes_without_an_item_assist_until_the_others_are_done():
+    pieces, meeting, workers = list(range(40)), threading.Barrier(3, timeout=10), set()
+
+    def do_piece():
+        if not pieces:
+            return False
+        pieces.pop()
+        if len(workers) < 3:
+            workers.add(threading.get_ident())
+            meeting.wait()  # passes only when three work on the one item
+        return True
+
+    def work(item):
+        while do_piece():
+            pass
+
+    work_through([0], work, 3, **SAID, assist=do_piece)
+    assert len(workers) == 3
+    assert pieces == []
+
+
+def test_assistants_wait_for_an_item_that_has_nothing_for_them_yet():
+    begun, assisted = threading.Event(), []
+
+    def assist():
+        if not assisted and begun.is_set():
+            assisted.append(True)
+            return True
+        return False
+
+    def work(item):
+        time.sleep(0.1)
+        begun.set()
+        deadline = time.monotonic() + 10
+        while not assisted and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    work_through([0], work, 2, **SAID, assist=assist)
+    assert assisted
+
+
+def test_a_fault_of_an_assistant_is_raised():
+    def fail():
+        raise ValueError("no such frame")
+
+    with pytest.raises(ValueError, match="no such frame"):
+        work_through([0], lambda _: time.sleep(0.2), 2, **SAID, assist=fail)
+
+
 def test_each_thread_is_prepared_before_its_first_item():
     ready, of_item = set(), []
     work_through(
