@@ -50,7 +50,11 @@ class Watched(Generic[Result]):
             self._waiting[first] = (last, result)
             while not self._closed and self._counted + 1 in self._waiting:
                 self._counted, found = self._waiting.pop(self._counted + 1)
-                self._closed = not self._count(self._counted, found)
+                try:
+                    self._closed = not self._count(self._counted, found)
+                except BaseException:
+                    self.close()
+                    raise
 
     def close(self) -> None:
         """Give out no more frames and count nothing any more: a batch got lost."""

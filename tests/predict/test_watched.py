@@ -69,6 +69,18 @@ def test_after_a_lost_batch_nothing_is_counted_that_lies_behind_it():
     assert watched.take() is None
 
 
+def test_after_a_batch_that_cannot_be_kept_nothing_is_counted():
+    def count(last: int, images: list[int]) -> bool:
+        raise OSError(f"disk full at {last} of {images}")
+
+    watched = Watched(clip_of(10), 2, count)
+    first, second = watched.take(), watched.take()
+    with pytest.raises(OSError, match="disk full at 2"):
+        watched.hand_in(first[0], 2, first[1])
+    watched.hand_in(second[0], 4, second[1])
+    assert watched.take() is None
+
+
 @pytest.mark.parametrize("lanes", [2, 8])
 def test_lanes_at_once_get_each_frame_once(lanes):
     counted, given, lock = [], [], threading.Lock()
