@@ -50,8 +50,9 @@ def by_reference(task: Task, setting: Setting, picked: Picked) -> Side:
     from actionpipe.training import recipe as recipes
 
     model, checkpoint, device = setting.model(task), Path(task.checkpoint), setting.engine.device
-    batch, title = recipes.load(model.recipe, model.overrides).test_batch, f"reference {task.member}"
+    title = f"reference {task.member}"
     if isinstance(model, Member):
+        batch = recipes.load(model.recipe, model.overrides).test_batch
         scores = reference.score_clips(model, setting.competition, checkpoint, picked.list, picked.root, device, title)
         return Side(
             _probabilities([scores[line.directory] for line in picked.lines], setting, picked),
@@ -60,9 +61,8 @@ def by_reference(task: Task, setting: Setting, picked: Picked) -> Side:
     coco, file = picked.coco(model.classes), picked.scratch / "frames.json"
     write_json(file, coco)
     boxes = reference.detect_frames(model, checkpoint, file, picked.root, device, title)
-    return Side(
-        _boxes([boxes[image["id"]] for image in coco["images"]], model, picked), _loop_seconds(len(boxes), batch)
-    )
+    found = [boxes[image["id"]] for image in coco["images"]]
+    return Side(_boxes(found, model, picked), _loop_seconds(len(boxes), 1))
 
 
 def by_engine(task: Task, setting: Setting, picked: Picked) -> Side:

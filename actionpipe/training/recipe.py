@@ -113,10 +113,13 @@ def join_clip_test(recipe: Config, competition: Competition, clip_list: Path, fr
 
 
 def join_frame_test(recipe: Config, detector: Detector, coco: Path, frames: Path) -> Config:
-    """A recipe that only detects on the images of a COCO file."""
+    """A recipe that only detects on the images of a COCO file.
+
+    One at a time, as mmdet's own configs test: in a batch each is padded to the largest, which moves its boxes.
+    """
     set_detector_classes(recipe, detector)
     dataset = _coco(coco, str(frames), detector, recipe.test_pipeline, test=True)
-    return _only_test(recipe, _loader(recipe, dataset, recipe.test_batch), {"type": "BoxCollector"})
+    return _only_test(recipe, _loader(recipe, dataset, 1), {"type": "BoxCollector"})
 
 
 def set_classes(recipe: Config, number: int) -> None:
