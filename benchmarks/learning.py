@@ -64,10 +64,9 @@ def _command(
             last = curves[-1]
             print(f"seed {seed} {side}: loss {last['loss']:.3f}, metric {last['metric']:.3f}", flush=True)
             rows += [{"side": side, "seed": seed, **point} for point in curves]
-    table = pd.DataFrame(rows)
-    if csv_file is not None:
-        files.write_table(csv_file, table)
-    _show(table)
+            if csv_file is not None:  # after each run: the whole takes long, and what was measured is not to be lost
+                files.write_table(csv_file, pd.DataFrame(rows))
+    _show(pd.DataFrame(rows))
 
 
 def _run(side: str, job: Job) -> list[dict[str, float]]:
