@@ -36,12 +36,9 @@ from actionpipe.processes import cores
 from actionpipe.splits.lists import Clip, write_list
 from actionpipe.stages.extract import extract
 from actionpipe.stages.sample import write_sample
-from actionpipe.video.find import Source
-from actionpipe.video.manifest import Settings
-from actionpipe.video.task import Task
-from actionpipe.video.workers import run_all
+from actionpipe.video.find import name_sources
 from actionpipe.workspace import Workspace
-from benchmarks.extraction import machine, store_with_opencv
+from benchmarks.extraction import machine, measure, store_with_opencv
 from benchmarks.parts import classifier_seconds, detector_seconds, extraction_seconds
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -93,7 +90,7 @@ def _command(
         print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
     precisions = list(dict.fromkeys(["fp32", best]))
-    workspace, _ = _peer_frames(scratch, videos, names[:clips])
+    workspace = _peer_frames(scratch, videos, names[:clips])
     theirs, ours = extraction_seconds(videos)
     add("extraction", "s a frame", theirs, {"": ours})
     theirs, of_precision = classifier_seconds(workspace, competition, precisions)
@@ -158,30 +155,24 @@ def _folder(scratch: Path, side: str, names: list[str]) -> Workspace:
     return Workspace(root)
 
 
-def _peer_frames(scratch: Path, videos: Path, names: list[str]) -> tuple[Workspace, float]:
-    """The peer's folder with frames and their list, and the seconds that OpenCV needs to store them.
+def _peer_frames(scratch: Path, videos: Path, names: list[str]) -> Workspace:
+    """The peer's folder with frames and their list.
 
-    The frames that stay are those of extract.py: OpenCV rounds colours down, by one level of 256 on average, and labels
-    are to be compared on the same pixels.
+    The frames are those of extract.py: OpenCV rounds colours down, by one level of 256 on average, and labels are to be
+    compared on the same pixels.
     """
     workspace = _folder(scratch, "peer", names)
-    root = workspace.frames("test")
-    tasks = [Task(Source(videos / n, n, f"{Path(n).stem}_frames"), root, Settings(), None) for n in names]
-    started = time.perf_counter()
-    for _ in run_all(store_with_opencv, tasks, cores()):
-        pass
-    seconds = time.perf_counter() - started
-    shutil.rmtree(root)
-    entry_of = {entry.video: entry for entry in extract(directory=videos, output_root=root)}
+    entry_of = {entry.video: entry for entry in extract(directory=videos, output_root=workspace.frames("test"))}
     write_list(workspace.test_list, [Clip(entry_of[n].frames_dir, entry_of[n].frames, 0) for n in names])
-    return workspace, seconds
+    return workspace
 
 
 def _peer(scratch: Path, videos: Path, names: list[str]) -> Run:
-    """The original's way from mp4s to the submission."""
-    workspace, extracted = _peer_frames(scratch, videos, names)
-    run = _stage(workspace, "--engine", "reference")
-    return Run(extracted + run.seconds, run.peak_gib, run.labels)
+    """The original's way from mp4s to the submission, extraction by OpenCV."""
+    sources = name_sources([videos / name for name in names], videos)
+    extracted = measure(store_with_opencv, sources, cores(), scratch)
+    run = _stage(_peer_frames(scratch, videos, names), "--engine", "reference")
+    return Run(extracted.seconds + run.seconds, run.peak_gib, run.labels)
 
 
 def _ours(scratch: Path, videos: Path, names: list[str], precision: str) -> Run:

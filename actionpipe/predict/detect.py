@@ -122,8 +122,6 @@ class Looking:
         )
         clips = [clip for clip in setting.clips(group[0]) if clip.video in frames_of_video]
         self.pending = [clip for clip in clips if self._needs_more(clip.video)]
-        self.seen = {clip.video: tuple(self.tallies[clip.video].seen) for clip in self.pending}
-        """Frames of each fold that earlier runs have looked at."""
         self.in_hand: list[Watched[Boxes]] = []
 
     def load(self, recipe: Any) -> None:
@@ -163,12 +161,12 @@ class Looking:
         if taken is None:
             return False
         first, images = taken
-        last, packed = first + len(images) - 1, None
+        last, packed, seen = first + len(images) - 1, None, self.tallies[watched.video].seen
         found: Boxes = {}
         try:
             for fold, detector in enumerate(self.detectors):
-                # So many of these an earlier run has looked at.
-                skip = max(0, self.seen[watched.video][fold] + 1 - first)
+                # So many of these an earlier run has looked at; this one counts none of them before they are handed in.
+                skip = max(0, seen[fold] + 1 - first)
                 if skip >= len(images):
                     continue
                 packed = packed or [self.packed(image) for image in images]
