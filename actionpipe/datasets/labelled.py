@@ -7,7 +7,7 @@ from typing import TypeVar
 from actionpipe.datasets.lines import read_text
 from actionpipe.datasets.mmaction import FRAMES, parse_line
 from actionpipe.errors import UserError
-from actionpipe.splits.faults import Faults
+from actionpipe.splits.faults import Faults, some
 from actionpipe.splits.tables import read_rows
 
 Label = TypeVar("Label")
@@ -101,13 +101,13 @@ def join(labels: Mapping[str, Label], videos: Sequence[str], path: Path) -> dict
         elif fitting:
             faults.add("several", f"{path}: '{name}' may be {' or '.join(fitting)}; give the whole name")
         else:
-            missing.append(f"'{name}'")
+            missing.append(name)
     if missing:
-        some = ", ".join(missing[:NAMED]) + (f" and {len(missing) - NAMED} more" if len(missing) > NAMED else "")
         faults.add(
             "none",
-            f"{path}: {len(missing)} of {len(labels)} clips have no scores: {some}; score them, or take them out of "
-            f"the file. For the scores of one fold give its list: val_list_rawframes_foldN.txt in DATA",
+            f"{path}: {len(missing)} of {len(labels)} clips have no scores: {some(missing, NAMED)}; score them, "
+            "or take them out of the file. For the scores of one fold give its list: val_list_rawframes_foldN.txt in "
+            "DATA",
         )
     faults.stop()
     return joined

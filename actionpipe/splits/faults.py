@@ -1,5 +1,7 @@
 """Gathers everything that is wrong with the input, so that it is told at once."""
 
+from collections.abc import Sequence
+
 from actionpipe.errors import TableError
 
 MOST_OF_A_KIND = 50
@@ -38,3 +40,9 @@ class Faults:
         """Raise a ``TableError`` when there are faults."""
         if self:
             raise TableError(self.lines)
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first ``most`` names in quotation marks, and how many more there are."""
+    shown = ", ".join(f"'{name}'" for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from actionpipe.errors import UserError
-from actionpipe.splits.faults import Faults
+from actionpipe.splits.faults import Faults, some
 from actionpipe.splits.index import VideoIndex
 from actionpipe.splits.lists import read_list
 from actionpipe.splits.store import COLUMNS, MADE_BY
@@ -81,7 +81,7 @@ def describe_test_copies(workspace: Workspace) -> list[str]:
     shared = {entry.digest for entry in _entries(workspace, "train")} & set(names_of_digest)
     digest_of_video = _digests(workspace, [video for video, _, _ in _read_placed(workspace)], shared)
     return [
-        f"training video '{video}' has the same bytes as test video {_some(names_of_digest[digest])} "
+        f"training video '{video}' has the same bytes as test video {some(names_of_digest[digest])} "
         f"({workspace.manifest('test')}); if it should not have been trained on, take its row out of "
         f"{workspace.train_table} and type: python preprocess.py"
         for video, digest in digest_of_video.items()
@@ -192,7 +192,7 @@ def _add_shared(kind: str, train: Path, validation: Path, fold: int, shared: Ite
     if names:
         faults.add(
             kind,
-            f"{train}: {_some(names)} stands in {validation.name} too, so fold {fold} would be measured on what it was "
+            f"{train}: {some(names)} stands in {validation.name} too, so fold {fold} would be measured on what it was "
             f"trained on; {ANEW}",
         )
 
@@ -234,8 +234,3 @@ def _where(clips: Sequence[Placed]) -> str:
 
 def _mend(workspace: Workspace) -> str:
     return f"give them one fold, or move {workspace.splits.name} away, and type: python preprocess.py"
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
