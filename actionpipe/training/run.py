@@ -88,8 +88,10 @@ def make_fast(model: Any, device: str, *, compiled: bool = False) -> Any:
     Channels last throughout, temporal shifts in one pass and, on CPUs, batch norm fused with its activation and dropout
     and batch norm shared by all processes.
     """
+    from actionpipe.models.precision import keep_scores_exact
     from actionpipe.models.shift import use_one_pass
 
+    keep_scores_exact(model)
     for weight in model.parameters():
         if weight.dim() in _CHANNELS_LAST:
             # Not contiguous(), which leaves 1x1 kernels with other strides than their gradients will have.

@@ -138,6 +138,35 @@ def test_a_recipe_learns_is_saved_and_loaded_and_predicts(recipes, name, clips_o
     np.testing.assert_allclose(scores, by_mmaction(recognizer.model(), packed(recipe, Noisy())), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["mfnet3d", "tsm_mobilenetv2", "tsm_small", "tsn_mobilenetv2", "x3d_s"])
+def test_a_recipe_of_each_kind_of_head_learns_and_is_validated_in_bfloat16(recipes, name):
+    from mmaction.structures import ActionDataSample
+    from mmengine.optim import build_optim_wrapper
+    from mmengine.registry import DefaultScope
+
+    from actionpipe.training.execution import set_precision
+    from actionpipe.training.run import make_fast
+
+    recipe, _ = small(recipes, name)
+    set_precision(recipe, "bf16")
+    torch.manual_seed(3)
+    model = make_fast(build(recipe), "cpu").train()
+    clip = packed(recipe, Noisy())
+    with DefaultScope.overwrite_default_scope("mmaction"):
+        optimizer = build_optim_wrapper(model, copy.deepcopy(recipe.optim_wrapper))
+    before = {key: weight.detach().clone() for key, weight in model.named_parameters()}
+    batch = {"inputs": [clip, clip], "data_samples": [ActionDataSample().set_gt_label(label) for label in (0, 2)]}
+    assert torch.isfinite(model.train_step(batch, optimizer)["loss"])
+    learnt = [key for key, weight in model.named_parameters() if not torch.equal(before[key], weight)]
+    assert any(key.startswith("backbone") for key in learnt)
+    assert any(key.startswith("cls_head") for key in learnt)
+    assert recipe.val_cfg.fp16
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        (sample,) = model.eval().val_step({"inputs": [clip], "data_samples": [ActionDataSample()]})
+    assert sample.pred_score.dtype == torch.float32
+    assert float(sample.pred_score.sum()) == pytest.approx(1)
+
+
 def by_mmaction(model, clip):
     """What its test loop would say of a clip."""
     from mmaction.structures import ActionDataSample
