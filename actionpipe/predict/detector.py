@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from actionpipe.models import proposals
+from actionpipe.models.precision import keep_scores_exact
 from actionpipe.models.roi_align import roi_align
 from actionpipe.predict.compiled import Cache
 from actionpipe.predict.engines import Engine
@@ -74,6 +75,7 @@ class Boxes:
             self.trunk = build_network(Trunk(self.model), "trunk", engine, cache)
             self.head = build_network(BoxHead(self.model), "box_head", engine, cache)
         else:
+            keep_scores_exact(self.model)
             if engine.name == "openvino":
                 print(
                     f"note: OpenVINO does not know the parts of {type(self.model).__name__}; torch runs it", flush=True

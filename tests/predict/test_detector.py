@@ -229,3 +229,18 @@ def test_bf16_is_near(slim, tmp_path, name):
     assert abs(len(found) - len(wanted)) <= 3
     assert np.isfinite(found).all()
     assert abs(found[:, 1].max() - wanted[:, 1].max()) < 0.05
+
+
+@pytest.mark.parametrize("text", [RETINANET, CASCADE], ids=["RetinaNet", "CascadeRCNN"])
+def test_one_that_is_run_whole_in_bf16_tells_scores_and_boxes_in_full(trained, tmp_path, text):
+    """In bfloat16 itself neighbouring scores would be one number, and far corners lie on a grid of pixels."""
+    recipe = recipe_of(text)
+    model, path = trained(recipe)
+    boxes, frames = (
+        ready(recipe, path, Engine("torch", "bf16", "cpu"), tmp_path),
+        [FrameInput(recipe)(frame_of(48, 64))],
+    )
+    (found,), (wanted,) = boxes.detect(frames), by_mmdet(model, frames)
+    assert abs(found[:, 1].max() - wanted[:, 1].max()) < 0.05
+    rounded = torch.from_numpy(found[:, 1:]).bfloat16().double().numpy()
+    assert (rounded != found[:, 1:]).mean(axis=0).min() > 0.5, "of each column"
