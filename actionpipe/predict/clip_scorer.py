@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from actionpipe.errors import UserError
+from actionpipe.models.precision import keep_scores_exact
 from actionpipe.predict.compiled import Cache
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.networks import build_network
@@ -60,6 +61,7 @@ class ClipScorer:
             UserError: the checkpoint does not fit the recipe or the number of classes.
         """
         self.model = build_trained(recipe, checkpoint, classes)
+        keep_scores_exact(self.model)
         self.classes, self.protocol = classes, protocol
         self.network = build_network(Probabilities(self.model), "recogniser", engine, cache)
         self.at_once = VIEWS_AT_ONCE[engine.device]

@@ -160,6 +160,7 @@ def test_bf16_is_near_and_agrees_on_clear_clips(trained, tmp_path, name):
         clip = clip_of("tiny", seed)
         found, wanted = recogniser.score(clip), by_mmaction(model, clip)
         np.testing.assert_allclose(found, wanted, atol=0.05)
+        assert (torch.from_numpy(found).bfloat16().double().numpy() != found).any(), "probabilities are told in full"
         best = np.sort(wanted)
         if best[-1] - best[-2] > 0.1:
             assert found.argmax() == wanted.argmax()

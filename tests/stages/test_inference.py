@@ -13,6 +13,9 @@ from actionpipe.errors import ExitCode, UserError
 from actionpipe.processes import Processes
 from actionpipe.stages.inference import infer
 
+EXACT = ("--exhaustive", "--precision", "fp32")
+"""Every frame, and the same numbers whatever the processor computes in."""
+
 
 def with_weights(tiny, random_weights):
     tiny.workspace.pretrained.mkdir()
@@ -31,7 +34,7 @@ def tables(tiny):
 def inferred(tmp_path_factory, random_weights):
     """A DATA folder after inference with the competition's own checkpoints."""
     tiny = with_weights(Tiny(tmp_path_factory.mktemp("inferred") / "data").make(), random_weights)
-    result = stage("inference", 0, "--data", tiny.root, "--exhaustive")
+    result = stage("inference", 0, "--data", tiny.root, *EXACT)
     assert result.returncode == 0, result.stdout + result.stderr
     return tiny, result
 
@@ -125,12 +128,12 @@ def test_tuning_sees_every_frame_of_the_validation_clips_and_of_the_test_only_wh
 def test_a_killed_run_goes_on_to_the_same_tables(inferred, tiny, random_weights):
     with_weights(tiny, random_weights)
     first = tiny.workspace.scores("clips", 0, "test")
-    kill_when(first.with_suffix(".json").exists, "inference", 0, "--data", tiny.root, "--exhaustive")
+    kill_when(first.with_suffix(".json").exists, "inference", 0, "--data", tiny.root, *EXACT)
     assert not tiny.workspace.final.exists()
     before = len(tables(tiny))
     assert before < 6
     kept = first.stat().st_mtime_ns
-    result = stage("inference", 0, "--data", tiny.root, "--exhaustive")
+    result = stage("inference", 0, "--data", tiny.root, *EXACT)
     assert result.returncode == 0, result.stderr
     assert first.stat().st_mtime_ns == kept
     assert tables(tiny) == tables(inferred[0])
@@ -143,7 +146,7 @@ def test_two_processes_write_the_same_tables(inferred, tiny, random_weights):
     with_weights(tiny, random_weights)
     for fold in (0, 1):
         tiny.workspace.val_list(fold).unlink()
-    result = stage("inference", 2, "--device", "cpu", "--data", tiny.root, "--exhaustive")
+    result = stage("inference", 2, "--device", "cpu", "--data", tiny.root, *EXACT)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Warning" not in result.stderr
     assert not (CHECKOUT / ".dist_test").exists(), "litter in the folder that the command was typed in"
@@ -174,7 +177,7 @@ def copied(inferred, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_current_tables_are_not_made_again(copied, capsys):
     tiny, started = copied
-    assert infer(0, tiny.root, exhaustive=True) == ExitCode.OK
+    assert infer(0, tiny.root, exhaustive=True, precision="fp32") == ExitCode.OK
     assert started == []
     assert "4 tables of scores and detections, 4 of them current" in capsys.readouterr().out
 
