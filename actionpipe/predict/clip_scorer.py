@@ -60,8 +60,11 @@ class ClipScorer:
         Raises:
             UserError: the checkpoint does not fit the recipe or the number of classes.
         """
+        from actionpipe.models.shift import use_flat  # mmaction2 cannot be imported before the bridge
+
         self.model = build_trained(recipe, checkpoint, classes)
         keep_scores_exact(self.model)
+        use_flat(self.model)
         self.classes, self.protocol = classes, protocol
         self.network = build_network(Probabilities(self.model), "recogniser", engine, cache)
         self.at_once = VIEWS_AT_ONCE[engine.device]

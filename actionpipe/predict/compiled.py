@@ -41,10 +41,11 @@ class Cache:
 
     @cached_property
     def current(self) -> Path:
-        """The folder of those made from just this, with these versions of the libraries."""
+        """The folder of those made from just this, with this code and these versions of the libraries."""
         import openvino
 
-        content = {**self.made_from, "openvino": openvino.__version__, "torch": torch.__version__}
+        versions = {"openvino": openvino.__version__, "torch": torch.__version__, "code": _code()}
+        content = {**self.made_from, **versions}
         return self.folder / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @contextlib.contextmanager
@@ -66,6 +67,16 @@ class Cache:
                 if old != self.current:
                     shutil.rmtree(old, ignore_errors=True)
             yield self.current
+
+
+@cache
+def _code() -> str:
+    """Digest of the files that say how networks are made ready and what they take and give."""
+    package = Path(__file__).parents[1]
+    found = hashlib.sha256()
+    for path in sorted([*(package / "models").glob("*.py"), *(package / "predict").glob("*.py")]):
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 class CompiledNetwork:

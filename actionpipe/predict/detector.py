@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Trunk(nn.Module):
     """Backbone, pyramid and proposal network.
 
-    uint8 (1, 3, H, W) -> the pyramid's maps that boxes are pooled from, each (H', W', C) with channels last; then the
-    logits (A, H', W') of every level; then its deltas (4 * A, H', W').
+    uint8 (1, 3, H, W) -> the pyramid's maps that boxes are pooled from, each (1, H', W', C) with channels last; then
+    the logits (1, A, H', W') of every level; then its deltas (1, 4 * A, H', W').
     """
 
     def __init__(self, detector: Any) -> None:
@@ -35,7 +35,8 @@ class Trunk(nn.Module):
         maps = self.detector.extract_feat(packed)
         logits, deltas = self.detector.rpn_head(maps)
         pooled = maps[: self.detector.roi_head.bbox_roi_extractor.num_inputs]
-        return (*(level[0].permute(1, 2, 0) for level in pooled), *(level[0] for level in (*logits, *deltas)))
+        # The image's dimension stays: OpenVINO keeps its maps so, and would turn one of three dimensions around twice.
+        return (*(level.permute(0, 2, 3, 1) for level in pooled), *logits, *deltas)
 
 
 class BoxHead(nn.Module):
@@ -107,7 +108,7 @@ class Boxes:
     def _split(self, frame: dict[str, Any]) -> Any:
         """By its parts: what is dense by the engine, what is not by torchvision and ours."""
         extractor, levels = self.model.roi_head.bbox_roi_extractor, len(self.model.rpn_head.prior_generator.strides)
-        found = self.trunk(frame["inputs"][None])
+        found = [level[0] for level in self.trunk(frame["inputs"][None])]
         maps, rest = found[: extractor.num_inputs], found[extractor.num_inputs :]
         meta = frame["data_samples"].metainfo
         boxes = proposals.propose(self.model, list(rest[:levels]), list(rest[levels:]), meta["img_shape"])

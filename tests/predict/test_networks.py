@@ -170,6 +170,13 @@ def test_other_versions_of_the_libraries_convert_anew(cache, monkeypatch, librar
     assert Cache(cache.folder, cache.made_from).current != before
 
 
+def test_other_code_converts_anew(cache, monkeypatch):
+    before = cache.current
+    assert Cache(cache.folder, cache.made_from).current == before
+    monkeypatch.setattr(compiled, "_code", lambda: "another")
+    assert Cache(cache.folder, cache.made_from).current != before
+
+
 def test_two_networks_of_a_checkpoint_are_kept_side_by_side(cache, traced):
     for _ in range(2):
         for name, module in (("one", One().eval()), ("fixed", Fixed().eval())):
