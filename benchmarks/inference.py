@@ -11,12 +11,8 @@ fp32, every frame of every clip looked at. Ours reads the videos directly. Each 
 after the other; the time of a process's start counts. Clips and weights in ``--scratch`` are used again.
 """
 
-import os
-import shutil
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,28 +28,14 @@ from actionpipe import command, files
 from actionpipe import competition as competitions
 from actionpipe.errors import UserError
 from actionpipe.predict.engines import best_precision
-from actionpipe.processes import cores
-from actionpipe.splits.lists import Clip, write_list
-from actionpipe.stages.extract import extract
 from actionpipe.stages.sample import write_sample
-from actionpipe.video.find import name_sources
-from actionpipe.workspace import Workspace
-from benchmarks.extraction import machine, measure, store_with_opencv
+from benchmarks.chains import CHECKOUT, competition_file, ours_from, peer_frames, peer_from
+from benchmarks.extraction import machine
 from benchmarks.parts import classifier_seconds, detector_seconds, extraction_seconds
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 FRAMES = 68
 CLASSES = 9
 SIZES = {"original": (960, 540), "small": (192, 112)}
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one run of a chain took and gave."""
-
-    seconds: float
-    peak_gib: float
-    labels: list[str]
 
 
 def _command(
@@ -75,6 +57,7 @@ def _command(
     competition = competitions.load(_write_competition(scratch, recipes))
     videos, names = _draw(scratch, SIZES[recipes], clips * max(times, default=1))
     labels = _write_weights(scratch, videos, names)
+    names = _proportioned(names, labels)
     print(f"labels of the {len(names)} clips: " + ", ".join(f"{k} {labels.count(k)}" for k in competition.class_names))
     best = best_precision("cpu")
     rows: list[dict[str, Any]] = []
@@ -90,7 +73,7 @@ def _command(
         print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
     precisions = list(dict.fromkeys(["fp32", best]))
-    workspace = _peer_frames(scratch, videos, names[:clips])
+    workspace = peer_frames(scratch, videos, names[:clips])
     theirs, ours = extraction_seconds(videos)
     add("extraction", "s a frame", theirs, {"": ours})
     theirs, of_precision = classifier_seconds(workspace, competition, precisions)
@@ -98,15 +81,15 @@ def _command(
     theirs, of_precision = detector_seconds(workspace, competition, precisions, frames)
     add("detector", "s a frame", theirs, of_precision)
     if peer:
-        chains = {precision: _ours(scratch, videos, names[:clips], precision) for precision in precisions}
-        original = _peer(scratch, videos, names[:clips])
+        chains = {precision: ours_from(scratch, videos, names[:clips], precision) for precision in precisions}
+        original = peer_from(scratch, videos, names[:clips])
         add("chain", f"s for {clips} clips", original.seconds, {p: run.seconds for p, run in chains.items()})
         add("peak memory", "GiB", original.peak_gib, {p: run.peak_gib for p, run in chains.items()})
         for precision, run in chains.items():
             same = sum(a == b for a, b in zip(run.labels, original.labels, strict=True))
             say({"row": "same labels", "unit": "clips", "precision": precision, "peer": clips, "ours": same})
     for number in times:
-        run = _ours(scratch, videos, names[: clips * number], best)
+        run = ours_from(scratch, videos, names[: clips * number], best)
         row = {"row": f"ours, {number}x the clips", "unit": f"s for {clips * number} clips", "precision": best}
         say({**row, "ours": run.seconds, "peak_gib": run.peak_gib})
     _show(pd.DataFrame(rows), csv_file, plot)
@@ -118,12 +101,8 @@ def _write_competition(scratch: Path, recipes: str) -> Path:
     if recipes == "small":
         content["members"] = [{**member, "recipe": "tsm_small"} for member in content["members"]]
         content["detector"]["recipe"] = "faster_rcnn_small"
-    files.write_text(_competition(scratch), yaml.safe_dump(content, sort_keys=False))
-    return _competition(scratch)
-
-
-def _competition(scratch: Path) -> Path:
-    return scratch / "competition.yaml"
+    files.write_text(competition_file(scratch), yaml.safe_dump(content, sort_keys=False))
+    return competition_file(scratch)
 
 
 def _draw(scratch: Path, size: tuple[int, int], number: int) -> tuple[Path, list[str]]:
@@ -136,68 +115,18 @@ def _draw(scratch: Path, size: tuple[int, int], number: int) -> tuple[Path, list
 
 def _write_weights(scratch: Path, videos: Path, names: list[str]) -> list[str]:
     """Weights for these clips, in a process of its own, so that its memory is not counted."""
-    given = [str(path) for path in (scratch, _competition(scratch), videos)]
+    given = [str(path) for path in (scratch, competition_file(scratch), videos)]
     arguments = [sys.executable, "-m", "benchmarks.weights", *given, *names]
     subprocess.run(arguments, cwd=CHECKOUT, check=True)
     return list(pd.read_csv(scratch / "labels.csv")["label"])
 
 
-def _folder(scratch: Path, side: str, names: list[str]) -> Workspace:
-    """A new DATA folder with the weights and a submission of these clips."""
-    root = scratch / side
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir(parents=True)
-    (root / "pretrained").symlink_to((scratch / "pretrained").resolve())
-    (root / "competition.yaml").symlink_to(_competition(scratch))
-    files.write_table(
-        root / "sample_submission.csv", pd.DataFrame({"video_filename": names, "class": ["normal"] * len(names)})
-    )
-    return Workspace(root)
-
-
-def _peer_frames(scratch: Path, videos: Path, names: list[str]) -> Workspace:
-    """The peer's folder with frames and their list.
-
-    The frames are those of extract.py: OpenCV rounds colours down, by one level of 256 on average, and labels are to be
-    compared on the same pixels.
-    """
-    workspace = _folder(scratch, "peer", names)
-    entry_of = {entry.video: entry for entry in extract(directory=videos, output_root=workspace.frames("test"))}
-    write_list(workspace.test_list, [Clip(entry_of[n].frames_dir, entry_of[n].frames, 0) for n in names])
-    return workspace
-
-
-def _peer(scratch: Path, videos: Path, names: list[str]) -> Run:
-    """The original's way from mp4s to the submission, extraction by OpenCV."""
-    sources = name_sources([videos / name for name in names], videos)
-    extracted = measure(store_with_opencv, sources, cores(), scratch)
-    run = _stage(_peer_frames(scratch, videos, names), "--engine", "reference")
-    return Run(extracted.seconds + run.seconds, run.peak_gib, run.labels)
-
-
-def _ours(scratch: Path, videos: Path, names: list[str], precision: str) -> Run:
-    """Ours, from mp4s to the submission; networks are compiled anew, as on the first day."""
-    workspace = _folder(scratch, "ours", names)
-    for compiled in (scratch / "pretrained").glob("*.openvino"):
-        shutil.rmtree(compiled)
-    return _stage(workspace, "--videos", str(videos), "--precision", precision)
-
-
-def _stage(workspace: Workspace, *flags: str) -> Run:
-    arguments = [sys.executable, "-m", "actionpipe.stages.inference", "0", "--device", "cpu", "--data"]
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [*arguments, str(workspace.root), *flags],
-        cwd=CHECKOUT,
-        stdout=subprocess.DEVNULL,
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    if status != 0:
-        raise RuntimeError(f"inference {' '.join(flags)} ended with status {status}")
-    # Of the largest process below this one; on Linux in KiB.
-    labels = list(pd.read_csv(workspace.final)["class"])
-    return Run(seconds, used.ru_maxrss / 2**20, labels)
+def _proportioned(names: list[str], labels: list[str]) -> list[str]:
+    """Ordered so that the first few have each label about as often as all have: the labels decide what a clip costs."""
+    table = pd.DataFrame({"name": names, "label": labels})
+    of_label = table.groupby("label")["name"]
+    place = (of_label.cumcount() + 0.5) / of_label.transform("size")
+    return list(table["name"].iloc[place.argsort(kind="stable")])
 
 
 def _show(rows: pd.DataFrame, csv_file: Path | None, plot: Path | None) -> None:
