@@ -117,13 +117,15 @@ def test_all_shifts_of_a_network_are_replaced_and_nothing_else_changes(shift, ne
 def test_openvino_turns_whole_maps_around_for_mmaction2_s_and_none_for_the_flat_one(shift, clips):
     import openvino
 
+    from actionpipe.predict.compiled import _core  # one a process
+
     def turned(network):
         network.eval()
         given = torch.zeros(4 * clips, 3, 64, 64)
         model = openvino.convert_model(torch.jit.trace(network, given, check_trace=False), example_input=given)
         model.reshape(list(given.shape))
         exact = {"INFERENCE_PRECISION_HINT": "f32"}
-        nodes = openvino.Core().compile_model(model, "CPU", exact).get_runtime_model().get_ops()
+        nodes = _core().compile_model(model, "CPU", exact).get_runtime_model().get_ops()
         reorders = [node for node in nodes if node.get_rt_info()["layerType"].astype(str) == "Reorder"]
         shapes = [list(node.get_output_shape(0)) for node in reorders]
         # Neither the picture at the door, nor the frame of zeros that comes in at an end.
