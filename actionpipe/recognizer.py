@@ -157,8 +157,8 @@ class Recognizer:
             import torch
 
             from actionpipe.files import digest
+            from actionpipe.predict.cache import Cache
             from actionpipe.predict.clip_scorer import ClipScorer
-            from actionpipe.predict.compiled import Cache
             from actionpipe.recipes import recipe_digest
 
             torch.set_num_threads(self.engine.threads)

@@ -47,8 +47,8 @@ def main() -> None:
 
 def measure(name: str, seconds: float) -> list[str]:
     """A line of the table."""
+    from actionpipe.predict.cache import Cache
     from actionpipe.predict.clip_scorer import ClipScorer, build_recogniser
-    from actionpipe.predict.compiled import Cache
     from actionpipe.predict.cost import Grey, measure_cost
     from actionpipe.predict.engines import choose_engine
     from actionpipe.predict.inputs import ClipInput

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from actionpipe.errors import UserError
 from actionpipe.models.precision import keep_scores_exact
-from actionpipe.predict.compiled import Cache
+from actionpipe.predict.cache import Cache
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.networks import build_network
 from actionpipe.predict.protocol import Protocol

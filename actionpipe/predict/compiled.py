@@ -1,18 +1,11 @@
 """Networks compiled by OpenVINO for the CPU, tried against torch before they are trusted."""
 
 import contextlib
-import fcntl
-import hashlib
-import json
-import shutil
-import tempfile
 import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +14,7 @@ from torch import Tensor, nn
 
 from actionpipe.errors import UserError
 from actionpipe.files import read_record, write_json
+from actionpipe.predict.cache import Cache, keep
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.networks import TorchNetwork
 
@@ -29,54 +23,6 @@ MOST_SHAPES = 4
 """Compiled networks are kept for so many input shapes: each has its own buffers."""
 TOLERANCE = {"fp32": 1e-3, "bf16": 0.25, "fp16": 0.05}
 """Relative difference (of norms) to torch at which a compiled network counts as wrong, not as rounded."""
-
-
-@dataclass(frozen=True)
-class Cache:
-    """Where a checkpoint's compiled networks are kept: a folder beside it."""
-
-    folder: Path
-    made_from: dict[str, Any]
-    """What they depend on: the checkpoint's digest and the recipe."""
-
-    @cached_property
-    def current(self) -> Path:
-        """The folder of those made from just this, with this code and these versions of the libraries."""
-        import openvino
-
-        versions = {"openvino": openvino.__version__, "torch": torch.__version__, "code": _code()}
-        content = {**self.made_from, **versions}
-        return self.folder / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[Path]:
-        """The current folder, for this process alone; a temporary one where it cannot be written to.
-
-        What was made from an earlier checkpoint is of no use any more and is removed.
-        """
-        try:
-            self.current.mkdir(parents=True, exist_ok=True)
-            lock = (self.current / ".lock").open("w")
-        except OSError:
-            with tempfile.TemporaryDirectory(prefix="actionpipe-") as folder:
-                yield Path(folder)
-            return
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for old in self.folder.iterdir():
-                if old != self.current:
-                    shutil.rmtree(old, ignore_errors=True)
-            yield self.current
-
-
-@cache
-def _code() -> str:
-    """Digest of the files that say how networks are made ready and what they take and give."""
-    package = Path(__file__).parents[1]
-    found = hashlib.sha256()
-    for path in sorted([*(package / "models").glob("*.py"), *(package / "predict").glob("*.py")]):
-        found.update(path.read_bytes())
-    return found.hexdigest()
 
 
 class CompiledNetwork:
@@ -97,9 +43,10 @@ class CompiledNetwork:
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Outputs float32; they stay as they are until this thread's next call."""
         shape = "_".join("x".join(map(str, given.shape)) for given in inputs)
+        first: tuple[Tensor, ...] | None = None
         with self.lock:
             if shape not in self.compiled:
-                self.compiled[shape] = self._compile(shape, inputs)
+                self.compiled[shape], first = self._compile(shape, inputs)
                 while len(self.compiled) > MOST_SHAPES:
                     self.compiled.popitem(last=False)
             self.compiled.move_to_end(shape)
@@ -111,35 +58,37 @@ class CompiledNetwork:
             for dropped in [old for old in requests if old not in self.compiled]:
                 del requests[dropped]
             requests[shape] = (compiled, compiled.create_infer_request())
-        return _infer(requests[shape][1], inputs)
+        return first or _infer(requests[shape][1], inputs)
 
-    def _compile(self, shape: str, inputs: tuple[Tensor, ...]) -> Any:
-        """A compiled network that does what torch does, or None."""
+    def _compile(self, shape: str, inputs: tuple[Tensor, ...]) -> tuple[Any, tuple[Tensor, ...] | None]:
+        """A compiled network that does what torch does, or None; and its outputs where it was tried for them."""
         key = f"{shape} {self.engine.precision}"
         trusted: str | None = self._record().get(key)
-        wanted = () if trusted else self._by_torch(inputs)
+        wanted: tuple[Tensor, ...] | None = None
         why = "compiled, it does not do the same"
         # One converted for another shape mostly serves this one too.
         for name in [trusted] if trusted else [self.name, f"{self.name}_{shape}"]:
             try:
-                compiled = self._load(self._converted(name, inputs), inputs)
+                model, traced = self._converted(name, inputs)
+                compiled = self._load(model, inputs)
                 if trusted:
-                    return compiled
-                error = _difference(_infer(compiled.create_infer_request(), inputs), wanted)
+                    return compiled, None
+                wanted = wanted or traced or self._by_torch(inputs)
+                found = tuple(output.clone() for output in _infer(compiled.create_infer_request(), inputs))
+                error = _difference(found, wanted)
             except Exception as fault:  # whatever the compiler says, the module itself can still do it
                 why = f"OpenVINO cannot: {_first_line(fault)}"
                 continue
             if error <= TOLERANCE[self.engine.precision]:
                 self._note(key, name)
-                return compiled
+                return compiled, found
         print(f"note: {self.name} at {shape} is run by torch: {why}", flush=True)
-        return None
+        return None, None
 
     def _by_torch(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What the module gives in fp32, by all cores: the other lanes wait for this."""
         with torch.inference_mode(), _threads(self.engine.lanes * self.engine.threads):
-            found = self.module(*inputs)
-        return tuple(found) if isinstance(found, (tuple, list)) else (found,)
+            return _as_tuple(self.module(*inputs))
 
     def _load(self, model: Any, inputs: tuple[Tensor, ...]) -> Any:
         model.reshape({port: list(given.shape) for port, given in zip(model.inputs, inputs, strict=True)})
@@ -160,42 +109,50 @@ class CompiledNetwork:
         with contextlib.suppress(UserError):  # a folder that cannot be written to costs time only
             write_json(self.cache.current / f"{self.name}.json", {**self._record(), key: name})
 
-    def _converted(self, name: str, inputs: tuple[Tensor, ...]) -> Any:
-        """The converted network: the one kept under this name, else made now and kept.
+    def _converted(self, name: str, inputs: tuple[Tensor, ...]) -> tuple[Any, tuple[Tensor, ...] | None]:
+        """The converted network: the one kept under this name, else made now and kept, with torch's outputs.
 
         It is read from its file in either case: OpenVINO optimises that a little differently from what the converter
         hands over, and a run that goes on must round as the one before did.
         """
         with self.cache.locked() as folder:
-            path = folder / f"{name}.xml"
+            path, traced = folder / f"{name}.xml", None
             if not path.exists():
-                model = self._convert(inputs)
+                model, traced = self._convert(inputs)
                 try:
-                    _keep(model, path)
+                    keep(model, path)
                 except (OSError, RuntimeError):  # a full disk costs time only
-                    return model
-            return _core().read_model(path)
+                    return model, traced
+            return _core().read_model(path), traced
 
-    def _convert(self, inputs: tuple[Tensor, ...]) -> Any:
+    def _convert(self, inputs: tuple[Tensor, ...]) -> tuple[Any, tuple[Tensor, ...]]:
+        """The converted network, and what the module gave while it was traced."""
         import openvino
 
         threads = self.engine.lanes * self.engine.threads
         with torch.no_grad(), _threads(threads), warnings.catch_warnings():
             # The tracer warns of every shape that becomes a constant; whether that does harm is tried afterwards.
             warnings.simplefilter("ignore")
-            traced: Any = torch.jit.trace(self.module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
-            return openvino.convert_model(traced, example_input=inputs)
+            kept = _Kept(self.module)
+            traced: Any = torch.jit.trace(kept, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+            return openvino.convert_model(traced, example_input=inputs), _as_tuple(kept.found)
 
 
-def _keep(model: Any, path: Path) -> None:
-    """Write the network's two files, whole or not at all."""
-    import openvino
+class _Kept(nn.Module):
+    """Keeps what a module gave: tracing runs it, and it need not be run once more to know what it does."""
 
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as scratch:
-        made = Path(scratch) / path.name
-        openvino.serialize(model, str(made), str(made.with_suffix(".bin")))
-        made.with_suffix(".bin").replace(path.with_suffix(".bin"))
-        made.replace(path)  # the one that is looked for comes last
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.found: Any = None
+
+    def forward(self, *inputs: Tensor) -> Any:
+        self.found = self.module(*inputs)
+        return self.found
+
+
+def _as_tuple(found: Any) -> tuple[Tensor, ...]:
+    return tuple(found) if isinstance(found, (tuple, list)) else (found,)
 
 
 def _core() -> Any:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from actionpipe.models import proposals
 from actionpipe.models.precision import keep_scores_exact
 from actionpipe.models.roi_align import roi_align
-from actionpipe.predict.compiled import Cache
+from actionpipe.predict.cache import Cache
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.networks import build_network, precision_of
 

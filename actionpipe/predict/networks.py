@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from actionpipe.predict.engines import Engine
 
 if TYPE_CHECKING:
-    from actionpipe.predict.compiled import Cache
+    from actionpipe.predict.cache import Cache
 
 Network = Callable[..., tuple[Tensor, ...]]
 """Tensors in, tensors out (float32), from any of the engine's lanes."""

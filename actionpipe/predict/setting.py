@@ -89,7 +89,7 @@ class Setting:
         return Boxes(recipe, Path(task.checkpoint), classes, self.engine, self._cache(task))
 
     def _cache(self, task: Task) -> Any:
-        from actionpipe.predict.compiled import Cache
+        from actionpipe.predict.cache import Cache
 
         return Cache(Path(task.checkpoint).with_suffix(".openvino"), self._made_from(task))
 

@@ -10,7 +10,8 @@ from torch.nn.functional import avg_pool2d, max_pool2d, relu
 from torch.utils.flop_counter import FlopCounterMode
 
 from actionpipe.errors import UserError
-from actionpipe.predict.compiled import Cache, CompiledNetwork
+from actionpipe.predict.cache import Cache
+from actionpipe.predict.compiled import CompiledNetwork
 from actionpipe.predict.engines import Engine
 from actionpipe.training.fitting import load_backbone
 

@@ -7,8 +7,8 @@ from conftest import CLASSES, build, clip_recipe
 from mmengine.config import Config
 
 from actionpipe.errors import UserError
+from actionpipe.predict.cache import Cache
 from actionpipe.predict.clip_scorer import ClipScorer
-from actionpipe.predict.compiled import Cache
 from actionpipe.predict.engines import Engine
 
 ENGINES = [Engine("torch", "fp32", "cpu"), Engine("openvino", "fp32", "cpu")]

@@ -8,7 +8,7 @@ import torch
 from conftest import build, frame_recipe
 from mmengine.config import Config
 
-from actionpipe.predict.compiled import Cache
+from actionpipe.predict.cache import Cache
 from actionpipe.predict.detector import Boxes, parts_known
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.inputs import FrameInput

@@ -5,84 +5,35 @@ import threading
 import openvino
 import pytest
 import torch
+from small_networks import (
+    OPENVINO,
+    Fixed,
+    One,
+    Several,
+    assert_by_torch,
+    assert_compiled,
+    count_conversions,
+    pictures,
+    same,
+    small_cache,
+)
 from torch import nn
 
 from actionpipe.predict import compiled
-from actionpipe.predict.compiled import MOST_SHAPES, Cache, CompiledNetwork
+from actionpipe.predict.cache import Cache
+from actionpipe.predict.compiled import MOST_SHAPES, CompiledNetwork
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.networks import TorchNetwork, build_network
-
-OPENVINO = Engine("openvino", "fp32", "cpu")
-
-
-class One(nn.Module):
-    """Any picture -> its classes."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(1)
-        self.convolution, self.linear = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 4)
-        self.calls = 0
-
-    def forward(self, image):
-        self.calls += 1
-        return self.linear(self.convolution(image.float() / 255).relu().mean(dim=(2, 3)))
-
-
-class Several(nn.Module):
-    """Two inputs and three outputs of different kinds."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(2)
-        self.convolution = nn.Conv2d(2, 5, 3, stride=2)
-
-    def forward(self, first, second):
-        found = self.convolution(first + second)
-        return found, first * 2, (second - 1).sum(dim=1)
-
-
-class Fixed(nn.Module):
-    """Its width becomes a constant when it is traced, as a number of views or a padding does."""
-
-    def forward(self, values):
-        return values * int(values.shape[-1])
 
 
 @pytest.fixture
 def cache(tmp_path):
-    return Cache(tmp_path / "best.openvino", {"checkpoint": "abc", "recipe": "def"})
+    return small_cache(tmp_path)
 
 
 @pytest.fixture
 def traced(monkeypatch):
-    """Counts conversions."""
-    calls, trace = [], torch.jit.trace
-    monkeypatch.setattr(torch.jit, "trace", lambda *given, **more: (calls.append(1), trace(*given, **more))[1])
-    return calls
-
-
-def pictures(number, height=12, width=16, seed=0):
-    random = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (number, 3, height, width), generator=random, dtype=torch.uint8)
-
-
-def same(found, wanted, atol=1e-4):
-    wanted = wanted if isinstance(wanted, tuple) else (wanted,)
-    assert len(found) == len(wanted)
-    for one, other in zip(found, wanted, strict=True):
-        assert one.dtype == torch.float32
-        torch.testing.assert_close(one, other, atol=atol, rtol=1e-4)
-
-
-def assert_compiled(network):
-    assert network.compiled
-    assert all(one is not None for one in network.compiled.values())
-
-
-def assert_by_torch(network):
-    assert network.compiled
-    assert all(one is None for one in network.compiled.values())
+    return count_conversions(monkeypatch)
 
 
 def test_a_compiled_network_does_what_the_module_does(cache, capsys):
@@ -97,6 +48,17 @@ def test_a_compiled_network_does_what_the_module_does(cache, capsys):
     network(pictures(1))
     assert module.calls == calls, "OpenVINO did it"
     assert capsys.readouterr().out == ""
+
+
+def test_the_first_input_is_computed_once_by_each(cache, monkeypatch):
+    """Torch while it is traced, OpenVINO while it is tried; with large networks a second time each takes seconds."""
+    inferred, infer = [], compiled._infer
+    monkeypatch.setattr(compiled, "_infer", lambda *given: (inferred.append(1), infer(*given))[1])
+    module, image = One().eval(), pictures(1)
+    network = CompiledNetwork(module, "one", OPENVINO, cache)
+    found = network(image)
+    assert (module.calls, len(inferred)) == (1, 1)
+    same(found, module(image))
 
 
 def test_several_inputs_and_outputs_keep_their_order(cache):
@@ -128,115 +90,12 @@ def test_a_second_shape_is_the_same_network_reshaped(cache, traced):
     assert_compiled(network)
 
 
-def test_the_converted_network_is_kept_beside_the_checkpoint(cache, traced):
-    image = pictures(1)
-    CompiledNetwork(One(), "one", OPENVINO, cache)(image)
-    assert sorted(path.name for path in cache.current.iterdir()) == [".lock", "one.bin", "one.json", "one.xml"]
-    assert cache.current.parent == cache.folder
-    module = One().eval()
-    network = CompiledNetwork(module, "one", OPENVINO, Cache(cache.folder, dict(cache.made_from)))
-    found = network(image)
-    assert (len(traced), module.calls) == (1, 0), "neither converted nor tried again"
-    same(found, module(image))
-
-
-def test_another_precision_is_tried_again_from_the_same_file(cache, traced):
-    image, module = pictures(1), One().eval()
-    CompiledNetwork(module, "one", OPENVINO, cache)(image)
-    calls = module.calls
-    network = CompiledNetwork(module, "one", Engine("openvino", "bf16", "cpu"), cache)
-    same(network(image), module(image), atol=0.05)
-    assert len(traced) == 1
-    assert module.calls == calls + 2, "once to try, once here"
-
-
-@pytest.mark.parametrize("change", [{"checkpoint": "new"}, {"recipe": "new"}, {"overrides": {"a": 1}}])
-def test_another_checkpoint_or_recipe_is_converted_anew_and_the_old_one_goes(cache, traced, change):
-    image = pictures(1)
-    CompiledNetwork(One(), "one", OPENVINO, cache)(image)
-    other = One()
-    nn.init.constant_(other.linear.weight, 0.5)
-    new = Cache(cache.folder, {**cache.made_from, **change})
-    same(CompiledNetwork(other, "one", OPENVINO, new)(image), other(image))
-    assert len(traced) == 2
-    assert new.current != cache.current
-    assert list(cache.folder.iterdir()) == [new.current]
-
-
-@pytest.mark.parametrize("library", [openvino, torch])
-def test_other_versions_of_the_libraries_convert_anew(cache, monkeypatch, library):
-    before = cache.current
-    monkeypatch.setattr(library, "__version__", "99")
-    assert Cache(cache.folder, cache.made_from).current != before
-
-
-def test_other_code_converts_anew(cache, monkeypatch):
-    before = cache.current
-    assert Cache(cache.folder, cache.made_from).current == before
-    monkeypatch.setattr(compiled, "_code", lambda: "another")
-    assert Cache(cache.folder, cache.made_from).current != before
-
-
-def test_two_networks_of_a_checkpoint_are_kept_side_by_side(cache, traced):
-    for _ in range(2):
-        for name, module in (("one", One().eval()), ("fixed", Fixed().eval())):
-            given = pictures(1) if name == "one" else torch.ones(1, 3)
-            same(CompiledNetwork(module, name, OPENVINO, cache)(given), module(given))
-    assert len(traced) == 2
-
-
 def test_a_shape_that_the_first_conversion_does_not_serve_gets_one_of_its_own(cache, traced, capsys):
     network = CompiledNetwork(Fixed(), "fixed", OPENVINO, cache)
     for width in (3, 5, 3, 5):
         same(network(torch.ones(1, width)), torch.full((1, width), float(width)))
     assert len(traced) == 2
     assert_compiled(network)
-
-
-def test_a_shape_with_a_conversion_of_its_own_has_it_in_the_next_run_too(cache, traced):
-    """What was tried is the file of that shape, not the one that it was reshaped from."""
-    first = CompiledNetwork(Fixed(), "fixed", OPENVINO, cache)
-    for width in (3, 5):
-        first(torch.ones(1, width))
-    again = CompiledNetwork(Fixed(), "fixed", OPENVINO, cache)
-    for width in (5, 3, 5):
-        same(again(torch.ones(1, width)), torch.full((1, width), float(width)))
-    assert len(traced) == 2
-
-
-def test_a_folder_that_cannot_be_made_costs_time_only(tmp_path, capsys):
-    (tmp_path / "file").write_text("no folder")
-    module, image = One().eval(), pictures(1)
-    for _ in range(2):
-        network = CompiledNetwork(module, "one", OPENVINO, Cache(tmp_path / "file" / "best.openvino", {}))
-        same(network(image), module(image))
-        assert_compiled(network)
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), RuntimeError("cannot write the weights")])
-def test_a_disk_that_is_full_costs_time_only(cache, monkeypatch, fault):
-    """OpenVINO raises errors of its own when it cannot write."""
-
-    def fail(*_, **__):
-        raise fault
-
-    monkeypatch.setattr(openvino, "serialize", fail)
-    module, image = One().eval(), pictures(1)
-    network = CompiledNetwork(module, "one", OPENVINO, cache)
-    same(network(image), module(image))
-    assert_compiled(network)
-    assert not list(cache.current.glob("*.xml"))
-    assert not [path for path in cache.current.iterdir() if path.is_dir()], "no scratch is left"
-
-
-@pytest.mark.parametrize("spoilt", ["one.xml", "one.bin", "one.json"])
-def test_a_kept_file_that_is_spoilt_does_not_matter(cache, spoilt):
-    module, image = One().eval(), pictures(1)
-    CompiledNetwork(module, "one", OPENVINO, cache)(image)
-    path = cache.current / spoilt
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    same(CompiledNetwork(module, "one", OPENVINO, cache)(image), module(image))
 
 
 def test_what_openvino_cannot_convert_is_run_by_torch_with_a_line_that_says_so(cache, monkeypatch, capsys):

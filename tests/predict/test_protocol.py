@@ -219,8 +219,8 @@ def test_so_many_frames_are_needed_for_clips_that_differ(recipes, name, protocol
 def test_views_are_scored_one_by_one_and_averaged(openmmlab, tmp_path, average):
     from scipy.special import softmax
 
+    from actionpipe.predict.cache import Cache
     from actionpipe.predict.clip_scorer import ClipScorer
-    from actionpipe.predict.compiled import Cache
     from actionpipe.predict.engines import Engine
 
     recipe = Config.fromstring(clip_recipe(), file_format=".py")
