@@ -13,17 +13,6 @@ from torch import Tensor
 KNOWN_NMS = {"type", "iou_threshold"}
 
 
-def fits(detector: Any) -> bool:
-    """Whether ``propose`` does what this detector's first stage does: mmdet's RPN, sigmoid scores, plain NMS."""
-    from mmdet.models.dense_heads import RPNHead
-
-    from actionpipe.models.sampled_rpn import SampledRPNHead
-
-    return type(detector.rpn_head) in {RPNHead, SampledRPNHead} and settings_known(
-        detector.rpn_head, detector.test_cfg.rpn
-    )
-
-
 def settings_known(head: Any, settings: Any) -> bool:
     """Whether ``suggest`` follows these settings: sigmoid scores, plain NMS a level."""
     return (

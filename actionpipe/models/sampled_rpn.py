@@ -152,3 +152,9 @@ def neighbours(row: Tensor, column: Tensor, height: int, width: int) -> tuple[Te
     there = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     place = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
     return place.flatten(1), there.flatten(1)
+
+
+def proposals_known(detector: Any) -> bool:
+    """Whether ``propose`` does what this detector's first stage does: mmdet's RPN, sigmoid scores, plain NMS."""
+    head = detector.rpn_head
+    return type(head) in {RPNHead, SampledRPNHead} and settings_known(head, detector.test_cfg.rpn)

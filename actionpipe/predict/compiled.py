@@ -16,7 +16,7 @@ from actionpipe.errors import UserError
 from actionpipe.files import read_record, write_json
 from actionpipe.predict.cache import Cache, keep
 from actionpipe.predict.engines import Engine
-from actionpipe.predict.networks import TorchNetwork
+from actionpipe.predict.torch_network import TorchNetwork
 
 _MAKING_CORE = threading.Lock()
 MOST_SHAPES = 4

@@ -12,7 +12,8 @@ from actionpipe.models.precision import keep_scores_exact
 from actionpipe.models.roi_align import roi_align
 from actionpipe.predict.cache import Cache
 from actionpipe.predict.engines import Engine
-from actionpipe.predict.networks import build_network, precision_of
+from actionpipe.predict.networks import build_network
+from actionpipe.predict.torch_network import precision_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,8 +150,9 @@ def parts_known(model: Any) -> bool:
     from mmdet.models.roi_heads.bbox_heads import BBoxHead, ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead
 
     from actionpipe.models.roi_extractor import TableRoIExtractor, tables_know
+    from actionpipe.models.sampled_rpn import proposals_known
 
-    if type(model) is not FasterRCNN or type(model.roi_head) is not StandardRoIHead or not proposals.fits(model):
+    if type(model) is not FasterRCNN or type(model.roi_head) is not StandardRoIHead or not proposals_known(model):
         return False
     heads = {BBoxHead, ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead}
     if model.roi_head.with_shared_head or type(model.roi_head.bbox_head) not in heads:

@@ -23,7 +23,8 @@ from actionpipe.predict import compiled
 from actionpipe.predict.cache import Cache
 from actionpipe.predict.compiled import MOST_SHAPES, CompiledNetwork
 from actionpipe.predict.engines import Engine
-from actionpipe.predict.networks import TorchNetwork, build_network
+from actionpipe.predict.networks import build_network
+from actionpipe.predict.torch_network import TorchNetwork
 
 
 @pytest.fixture
