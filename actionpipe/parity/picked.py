@@ -17,7 +17,7 @@ from actionpipe.video.manifest import Manifest
 from actionpipe.workspace import part_of
 
 FRAME_CLIPS = 4
-"""The frames for the detector are of so many clips: a rule counts within one clip."""
+"""The frames for the detector are of so many clips, of more where these have too few: a rule counts within one clip."""
 
 
 class Picked:
@@ -47,12 +47,19 @@ class Picked:
         """Of a few clips: the numbers of the frames for the detector, ascending from 1."""
 
     def _frames(self, number: int) -> list[tuple[Clip, list[int]]]:
-        places = [place - 1 for place in spread(len(self.clips), min(FRAME_CLIPS, number))]
+        clips = min(FRAME_CLIPS, number)
+        while clips < min(len(self.clips), number) and sum(self._lengths(clips)) < number:
+            clips = min(2 * clips, number)
+        places = [place - 1 for place in spread(len(self.clips), clips)]
         share, rest = divmod(number, len(places))
         return [
             (self.clips[place], spread(self.lines[place].frames, share + (turn < rest)))
             for turn, place in enumerate(places)
         ]
+
+    def _lengths(self, clips: int) -> list[int]:
+        """Of so many clips, spread over all."""
+        return [self.lines[place - 1].frames for place in spread(len(self.clips), clips)]
 
     def coco(self, classes: Sequence[str]) -> Coco:
         """The frames for the detector of these ``classes``, in order, for the reference."""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,11 +12,12 @@ from conftest import CLASSES, FRAMES, HEIGHT, WIDTH, Tiny
 from actionpipe.competition import load
 from actionpipe.errors import UserError
 from actionpipe.parity.compare import compare
-from actionpipe.parity.picked import Picked
+from actionpipe.parity.picked import FRAME_CLIPS, Picked
 from actionpipe.predict.clip_scorer import ClipScorer
 from actionpipe.predict.detector import Boxes
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.setting import Setting
+from actionpipe.splits.lists import read_list, write_list
 from actionpipe.stages.check import tasks_of
 from actionpipe.stages.extract import extract
 from actionpipe.stages.preprocess import preprocess
@@ -164,6 +166,19 @@ def test_clips_and_frames_are_spread_evenly(given, tmp_path):
     assert picked.list.read_text().splitlines() == [listed[len(listed) // 4], listed[3 * len(listed) // 4]]
     assert [numbers for _, numbers in picked.frames] == [[2, 6, 9], [3, 8]]
     assert len(picked.coco(["ball"])["images"]) == 5
+
+
+def test_of_short_clips_more_are_taken_until_there_are_as_many_frames_as_asked_for(given, tmp_path):
+    setting = setting_of(given)
+    (task,) = tasks_of(given.workspace, setting.competition, "clips", None, "val")
+    short = tmp_path / "short.txt"
+    listed = read_list(given.workspace.val_list(0))
+    write_list(short, [replace(line, frames=1) for line in listed])
+    task = type(task)(**{**vars(task), "clips": str(short)})
+    assert len(listed) > FRAME_CLIPS
+    for asked in (1, FRAME_CLIPS + 1, len(listed), 100):
+        picked = Picked(setting, task, 100, asked, tmp_path)
+        assert [numbers for _, numbers in picked.frames] == [[1]] * min(asked, len(listed))
 
 
 def test_an_empty_list_is_told_about(given, tmp_path):
