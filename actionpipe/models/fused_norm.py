@@ -95,7 +95,11 @@ def fuse_norms(model: nn.Module) -> None:
     """Replace every trained BatchNorm2d and 3d of ``model``, and the ReLU or ReLU6 that a ConvModule puts behind it."""
     import numba
 
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    threads = torch.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    # Numba has just started its own, and told OpenMP, which is torch's too, to use every core of the machine. Several
+    # processes that all do that wait for one another in every convolution.
+    torch.set_num_threads(threads)
     for module in list(model.modules()):
         if isinstance(module, ConvModule) and module.with_norm and type(module.norm) in _FUSED:
             limits = _limits(module)

@@ -1,6 +1,9 @@
 """Batch norm with its activation in one: torch's, forward and backward, in float32 and bfloat16."""
 
 import copy
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -189,6 +192,29 @@ def test_the_number_of_threads_changes_no_bit(fused, dtype):
         numba.set_num_threads(before)
     for name, value in found[0].items():
         assert torch.equal(value, found[1][name]), name
+
+
+def test_torch_keeps_its_share_of_the_cores():
+    """Numba's start tells OpenMP to use every core, once a process; two processes that do wait for one another."""
+    code = """
+import torch
+from torch import nn
+from actionpipe import openmmlab
+openmmlab.activate()
+from actionpipe.models.fused_norm import fuse_norms
+model = nn.Sequential(nn.BatchNorm2d(3)).train()
+fuse_norms(model)
+model(torch.randn(2, 3, 4, 4)).sum().backward()
+print(torch.get_num_threads())
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=dict(os.environ, OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="2"),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.split()[-1] == "1"
 
 
 def test_training_waits_for_no_kernel_that_was_not_prepared(fused):
