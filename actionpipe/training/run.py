@@ -100,7 +100,9 @@ def make_fast(model: Any, device: str, *, compiled: bool = False) -> Any:
     if device == "cpu":
         from actionpipe.models.fused_norm import fuse_norms
         from actionpipe.models.shared_dropout import share_dropout
+        from actionpipe.models.strided_depthwise import quicken_depthwise
 
+        quicken_depthwise(model)
         fuse_norms(model)
         share_dropout(model)
     elif compiled:
