@@ -105,12 +105,22 @@ def start_processes(device: str) -> None:
     torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
+def end_processes() -> None:
+    """Leave the process group, all together: one that exits while another still talks to it may abort."""
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
 def main() -> None:
     """``python -m actionpipe.training.job JSON``: what the train stage starts."""
     from actionpipe.command import guarded
 
     def run(**_: Any) -> None:
         train(Job.from_json(sys.argv[1]))
+        end_processes()
 
     sys.exit(guarded(run))
 
