@@ -201,7 +201,7 @@ def differing(one: object, other: object, path: str = "") -> list[str]:
 def train_in_process(rank: int, processes: int, port: int, directory: Path, given: dict) -> None:
     """What torchrun would start: train as one of several processes; the first writes what was noted of each step."""
     from actionpipe import models, openmmlab
-    from actionpipe.training.job import end_processes, start_processes
+    from actionpipe.training.job import end_process, start_processes
 
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in place.items()})
@@ -214,4 +214,4 @@ def train_in_process(rank: int, processes: int, port: int, directory: Path, give
     if rank == 0:
         notes = hook_of(run, "NotesHook")
         torch.save((notes.losses, notes.weights), directory / "notes.pth")
-    end_processes()
+    end_process(0)

@@ -20,7 +20,7 @@ from actionpipe.predict.score import score
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task, from_json, is_current
 from actionpipe.splits.tables import resolve_competition
-from actionpipe.training.job import end_processes, start_processes
+from actionpipe.training.job import end_process, start_processes
 from actionpipe.workspace import Workspace
 
 
@@ -69,9 +69,8 @@ def main() -> None:
 
     def run(**_: Any) -> None:
         run_job(sys.argv[1])
-        end_processes()
 
-    sys.exit(guarded(run))
+    end_process(guarded(run))
 
 
 if __name__ == "__main__":

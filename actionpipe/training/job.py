@@ -4,6 +4,8 @@ Reads the fold's lists or COCO files and the starting weights. Writes ``results/
 ``last.pth``, ``recipe.py`` (resolved), logs, TensorBoard events, and ``done.json`` when it has finished.
 """
 
+import logging
+import multiprocessing
 import os
 import sys
 import time
@@ -105,13 +107,20 @@ def start_processes(device: str) -> None:
     torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
-def end_processes() -> None:
-    """Leave the process group, all together: one that exits while another still talks to it may abort."""
-    from torch import distributed
+def end_process(status: int) -> NoReturn:
+    """End this process with an exit status: one of several at once, without tidying up.
 
-    if distributed.is_initialized():
-        distributed.barrier()
-        distributed.destroy_process_group()
+    Threads that torch has started for a process group may abort an ordinary exit when the other side is gone already,
+    and what was finished would count as failed.
+    """
+    if "LOCAL_RANK" not in os.environ:
+        sys.exit(status)
+    for worker in multiprocessing.active_children():
+        worker.terminate()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def main() -> None:
@@ -120,9 +129,8 @@ def main() -> None:
 
     def run(**_: Any) -> None:
         train(Job.from_json(sys.argv[1]))
-        end_processes()
 
-    sys.exit(guarded(run))
+    end_process(guarded(run))
 
 
 if __name__ == "__main__":
