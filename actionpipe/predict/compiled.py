@@ -16,7 +16,7 @@ from actionpipe.errors import UserError
 from actionpipe.files import read_record, write_json
 from actionpipe.predict.cache import Cache, keep
 from actionpipe.predict.engines import Engine
-from actionpipe.predict.torch_network import TorchNetwork
+from actionpipe.predict.torch_network import TorchNetwork, as_tuple
 
 _MAKING_CORE = threading.Lock()
 MOST_SHAPES = 4
@@ -88,7 +88,7 @@ class CompiledNetwork:
     def _by_torch(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What the module gives in fp32, by all cores: the other lanes wait for this."""
         with torch.inference_mode(), _threads(self.engine.lanes * self.engine.threads):
-            return _as_tuple(self.module(*inputs))
+            return as_tuple(self.module(*inputs))
 
     def _load(self, model: Any, inputs: tuple[Tensor, ...]) -> Any:
         model.reshape({port: list(given.shape) for port, given in zip(model.inputs, inputs, strict=True)})
@@ -135,7 +135,7 @@ class CompiledNetwork:
             warnings.simplefilter("ignore")
             kept = _Kept(self.module)
             traced: Any = torch.jit.trace(kept, inputs, check_trace=False)  # type: ignore[no-untyped-call]
-            return openvino.convert_model(traced, example_input=inputs), _as_tuple(kept.found)
+            return openvino.convert_model(traced, example_input=inputs), as_tuple(kept.found)
 
 
 class _Kept(nn.Module):
@@ -149,10 +149,6 @@ class _Kept(nn.Module):
     def forward(self, *inputs: Tensor) -> Any:
         self.found = self.module(*inputs)
         return self.found
-
-
-def _as_tuple(found: Any) -> tuple[Tensor, ...]:
-    return tuple(found) if isinstance(found, (tuple, list)) else (found,)
 
 
 def _core() -> Any:

@@ -29,8 +29,7 @@ class TorchNetwork:
         there = [given.to(self.engine.device, non_blocking=True) for given in inputs]
         with torch.inference_mode(), precision_of(self.engine):
             found = self._run(there)
-        outputs = found if isinstance(found, (tuple, list)) else (found,)
-        return tuple(output.float() for output in outputs)
+        return tuple(output.float() for output in as_tuple(found))
 
     def _run(self, inputs: list[Tensor]) -> Any:
         if self.graph is not None:
@@ -41,6 +40,11 @@ class TorchNetwork:
                 print(f"note: torch cannot compile this network and runs it as it is: {first}", flush=True)
                 self.graph = None
         return self.module(*inputs)
+
+
+def as_tuple(found: Any) -> tuple[Tensor, ...]:
+    """What a module gave, one tensor or several, as several."""
+    return tuple(found) if isinstance(found, (tuple, list)) else (found,)
 
 
 def precision_of(engine: Engine) -> Any:
