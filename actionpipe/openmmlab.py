@@ -6,7 +6,7 @@ Call ``activate()`` before the first import of any of them. It does seven things
    ``roi_align_forward`` and ``roi_align_backward`` are torchvision's. Every other operator raises when called.
 2. mmaction2 1.2.0 asserts ``mmcv < 2.2.0`` at import: mmcv's version is presented as 2.1.0 while mmaction2 imports.
 3. mmaction2's wheel lacks the package ``mmaction.models.localizers.drn`` that its own code imports.
-4. Some of mmaction2's transforms use names that NumPy 2 removed (``np.Inf``).
+4. mmaction2 uses names that NumPy 2 removed and arithmetic that it refuses (see ``actionpipe.numpy2``).
 5. mmengine's checkpoint loader falls back to unpickling anything; ours refuses (see ``actionpipe.training.weights``).
 6. mmengine reads all metafiles of a model zoo to find a config whose name is its path.
 7. What they import for lane lines, poses, drawings and tracks is put off until it is called: a third of their start.
@@ -23,6 +23,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from actionpipe import numpy2
 from actionpipe.later import put_off
 
 PRESENTED_MMCV = "2.1.0"
@@ -45,9 +46,10 @@ def activate() -> None:
         # Their import-time warnings (removed aliases, optional packages) tell a user nothing.
         warnings.simplefilter("ignore")
         provide_operators()
-        provide_numpy_names()
+        numpy2.provide_names()
         provide_localizers_drn()
         _import_mmaction()
+        numpy2.mend_arithmetic()
         find_bases_by_name()
         refuse_unsafe_pickles()
 
@@ -214,15 +216,6 @@ def provide_localizers_drn() -> None:
         module.DRN = DRN  # type: ignore[attr-defined]
         sys.modules[full_name] = module
     sys.modules[name].__path__ = []
-
-
-def provide_numpy_names() -> None:
-    """Give back the aliases that NumPy 2 removed and that mmaction2's pose transforms still use."""
-    import numpy as np
-
-    for alias, name in {"Inf": "inf"}.items():
-        if alias not in np.__dict__:
-            setattr(np, alias, getattr(np, name))
 
 
 def find_bases_by_name() -> None:
