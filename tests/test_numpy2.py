@@ -134,4 +134,5 @@ def test_arrays_of_one_element_are_numbers(openmmlab):
 
     first = np.array([[frame, 1, 1, 5, 5] for frame in range(4)], dtype=float)
     assert multisports_utils.iou3dt_voc(first, first) == 1
-    assert multisports_utils.iou3dt_voc(first, first[2:]) == 0.5
+    # Spans of time are last minus first frame: one of three.
+    assert multisports_utils.iou3dt_voc(first, first[2:]) == pytest.approx(1 / 3)
