@@ -31,6 +31,7 @@ def mend_arithmetic() -> None:
     """Replace the functions of mmaction2 whose arithmetic NumPy 2 refuses; mmaction2 must have been imported."""
     processing: Any = importlib.import_module("mmaction.datasets.transforms.processing")
     loading: Any = importlib.import_module("mmaction.datasets.transforms.loading")
+    wrappers: Any = importlib.import_module("mmaction.datasets.transforms.wrappers")
     multisports: Any = importlib.import_module("mmaction.evaluation.functional.multisports_utils")
 
     processing.ColorJitter.adjust_hue = staticmethod(adjust_hue)
@@ -39,6 +40,7 @@ def mend_arithmetic() -> None:
     for name, keys in NUMBERS.items():
         transform = getattr(loading, name)
         transform.transform = _with_numbers(transform.transform, keys)
+    wrappers.ImgAug.__init__ = _keeping_bool(wrappers.ImgAug.__init__)
     # iou3dt_voc calls int() on what np.where found: an array of one element.
     multisports.int = _integer
 
@@ -80,6 +82,21 @@ def _with_numbers(transform: Callable[..., Any], keys: tuple[str, ...]) -> Calla
         return transform(self, results)
 
     return with_numbers
+
+
+def _keeping_bool(make: Callable[..., None]) -> Callable[..., None]:
+    """``make`` sets ``np.bool`` to Python's bool in the whole process: then ``np.bool(array)`` is no array."""
+    import numpy as np
+
+    @functools.wraps(make)
+    def keeping(*arguments: Any, **named: Any) -> None:
+        before = np.bool
+        try:
+            make(*arguments, **named)
+        finally:
+            np.bool = before  # type: ignore[misc]
+
+    return keeping
 
 
 def _integer(value: Any) -> int:
