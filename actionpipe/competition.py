@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from actionpipe import scalars
+from actionpipe.class_names import check_alike, hint, in_order
 from actionpipe.errors import UserError
 from actionpipe.rule import Data, Detect, Distrust, Prefer, Rule
+from actionpipe.splits.faults import Faults
 
 COMPETITIONS = Path(__file__).parents[1] / "configs" / "competitions"
 DEFAULT = COMPETITIONS / "aiconnect21.yaml"
@@ -87,6 +90,14 @@ class Detector(Data):
     weights: Literal["scratch"] | Path | None = None
     overrides: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes: list[str]) -> list[str]:
+        if len(set(classes)) != len(classes):
+            raise ValueError("name each class once")
+        _refuse_alike(classes)
+        return classes
+
 
 class Competition(Data):
     """One competition. ``classes`` in this order are the columns of every score table."""
@@ -108,9 +119,12 @@ class Competition(Data):
 
     @field_validator("classes")
     @classmethod
-    def _classes_differ(cls, classes: list[str] | str) -> list[str] | str:
+    def _classes_differ(cls, classes: list[str] | str, info: ValidationInfo) -> list[str] | str:
         if classes != "auto" and (len(classes) < 2 or len(set(classes)) != len(classes)):
             raise ValueError("name at least two classes, each once, or write auto")
+        # Labels of the table have been checked with their lines.
+        if isinstance(classes, list) and not info.context:
+            _refuse_alike(classes)
         return classes
 
     @model_validator(mode="after")
@@ -144,11 +158,11 @@ class Competition(Data):
             used |= {(f"rules.{number}", label) for label in labels}
         unknown = sorted(pair for pair in used if pair[1] not in classes)
         if unknown:
-            found = ", ".join(f"{where}: '{label}'" for where, label in unknown)
+            found = ", ".join(f"{where}: '{label}'{hint(label, classes)}" for where, label in unknown)
             raise ValueError(f"unknown class in {found}; the classes are {classes}")
 
     def resolved(self, labels: list[str]) -> "Competition":
-        """The competition with ``classes: auto`` replaced by the sorted ``labels`` of the training table.
+        """The competition with ``classes: auto`` replaced by the ``labels`` of the training table, ``in_order``.
 
         Raises:
             UserError: a rule or the oversampling names a class that is not among them.
@@ -156,7 +170,8 @@ class Competition(Data):
         if self.classes != "auto":
             return self
         try:
-            return Competition.model_validate({**self.model_dump(), "classes": sorted(set(labels))})
+            content = {**self.model_dump(), "classes": in_order(labels)}
+            return Competition.model_validate(content, context={"checked": True})
         except ValidationError as error:
             raise UserError(
                 f"competition '{self.name}' with the classes of the training table: {_lines(error)}"
@@ -168,6 +183,14 @@ class Competition(Data):
         if isinstance(self.classes, str):
             raise UserError("the classes are 'auto' and not known yet; run: python preprocess.py")
         return self.classes
+
+
+def _refuse_alike(classes: list[str]) -> None:
+    """Refuse a list in which two classes look alike."""
+    faults = Faults()
+    check_alike({name: [place] for place, name in enumerate(classes, 1)}, "classes", faults, unit="place", meant=True)
+    if faults:
+        raise ValueError("; ".join(faults.lines))
 
 
 def find(data: Path, given: Path | None = None) -> Path:
@@ -186,7 +209,8 @@ def load(path: Path) -> Competition:
         UserError: the file is missing, is not YAML, or has unknown or wrong keys (all of them are named).
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        content = scalars.read_yaml(text)
     except FileNotFoundError:
         shipped = ", ".join(sorted(file.stem for file in COMPETITIONS.glob("*.yaml")))
         raise UserError(f"no competition file at {path}; write one, or name one of: {shipped}") from None
@@ -195,7 +219,7 @@ def load(path: Path) -> Competition:
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold keys such as name, classes and members; found {type(content).__name__}")
     try:
-        return Competition.model_validate(content)
+        return scalars.validate(Competition, text, content)
     except ValidationError as error:
         raise UserError(f"{path}: {_lines(error)}") from None
 
@@ -205,6 +229,8 @@ def _lines(error: ValidationError) -> str:
     for fault in error.errors():
         where = ".".join(str(part) for part in fault["loc"] if part not in {"distrust", "prefer", "detect"})
         message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "string_type":
+            message = f'must be a text, found {fault["input"]!r}; write it in quotes: "…"'
         if fault["type"] == "extra_forbidden":
             owner = _model_at(fault["loc"])
             message = f"unknown key; the keys here are: {', '.join(owner.model_fields)}"

@@ -54,6 +54,11 @@ class Workspace:
         """video, label, group, fold: the one source of folds."""
         return self.root / "splits.csv"
 
+    @property
+    def summary(self) -> Path:
+        """One row a class, in the order in which the lists number them."""
+        return self.root / "preprocess_summary.csv"
+
     def train_list(self, fold: int, *, oversampled: bool = False) -> Path:
         """``<dir> <frames> <label>`` of the clips that fold's members train on."""
         return self.root / f"train_list_rawframes_fold{fold}{'_tw' if oversampled else ''}.txt"

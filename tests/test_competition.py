@@ -183,3 +183,14 @@ def test_auto_classes_do_not_depend_on_the_order_of_the_table(labels, random):
 def test_all_folds_can_be_named(tmp_path):
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(content(folds={"number": 3, "train": "all"})))
     assert load(tmp_path / "c.yaml").folds.to_train == [0, 1, 2]
+
+
+@pytest.mark.parametrize("key", ["classes", "detector"])
+def test_classes_that_look_alike_are_refused(tmp_path, key):
+    classes = ["walk", "run", "walk "]
+    said = refused(tmp_path, content(**{key: classes if key == "classes" else {"recipe": "r", "classes": classes}}))
+    assert "'walk' (place 1, 1 in all); 'walk ' (place 3, 1 in all); they differ in blanks" in said
+
+
+def test_a_rule_whose_label_differs_in_blanks_says_so(tmp_path):
+    assert "did you mean 'walk'? They differ in blanks" in refused(tmp_path, content(fallback="walk "))

@@ -2,6 +2,7 @@
 
 import unicodedata
 
+from actionpipe.class_names import check_alike
 from actionpipe.datasets.listed import Dataset, Listed, Split
 from actionpipe.splits.faults import Faults
 
@@ -13,6 +14,7 @@ def check_dataset(dataset: Dataset, faults: Faults) -> None:
     for name in dataset.classes:
         if not name.strip() or not name.isprintable():
             faults.add("name", f"class {name!r} has letters that cannot be printed; rename it")
+    _check_alike(dataset, faults)
     first_of_video: dict[str, Listed] = {}
     for clip in dataset.clips:
         if not clip.video.isprintable() or not clip.video.strip():
@@ -25,6 +27,16 @@ def check_dataset(dataset: Dataset, faults: Faults) -> None:
     for name in dataset.classes:
         if name not in learnt:
             faults.add("class", f"class '{name}' has no training clip; add one, or take it out of the label map")
+
+
+def _check_alike(dataset: Dataset, faults: Faults) -> None:
+    """Classes, by where their clips stand; only what folders or labels made a class may be meant otherwise."""
+    places_of_class: dict[str, list[str]] = {name: [] for name in dataset.classes}
+    for clip in dataset.clips:
+        if clip.label in places_of_class:
+            places_of_class[clip.label].append(clip.where)
+    check_alike(places_of_class, "the classes", faults, unit="clip")
+    dataset.notes.extend(faults.warnings)
 
 
 def training_parts(dataset: Dataset) -> set[Split]:

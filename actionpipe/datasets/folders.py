@@ -3,6 +3,7 @@
 import unicodedata
 from pathlib import Path
 
+from actionpipe.class_names import in_order
 from actionpipe.datasets.listed import Dataset, Listed, Options, Split
 from actionpipe.datasets.source_group import group_by_name
 from actionpipe.splits.faults import Faults
@@ -63,7 +64,7 @@ def read_folders(source: Path, options: Options, faults: Faults) -> Dataset:  # 
     for folder in folders if not parted else [below for top in folders for below in sorted(top.iterdir())]:
         if folder.is_dir() and folder.relative_to(source) not in filled:
             faults.add("empty", f"{folder} holds no video; put the class's clips there, or remove the folder")
-    return Dataset(sorted(classes), group_by_name(clips), metric="macro_f1")
+    return Dataset(in_order(classes), group_by_name(clips), metric="macro_f1")
 
 
 def _composed(name: str) -> str:

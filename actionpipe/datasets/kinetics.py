@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from actionpipe.class_names import hint, in_order
 from actionpipe.datasets.label_map import read_label_map
 from actionpipe.datasets.lines import read_text
 from actionpipe.datasets.listed import Dataset, Listed, Options, Split
@@ -40,9 +41,13 @@ def read_kinetics(source: Path, options: Options, faults: Faults) -> Dataset:
             if clip.label is None and clip.split != "test":
                 faults.add("label", f"{clip.where}: '{clip.video}' has no label; only clips of the test may lack it")
             elif options.classes and clip.label is not None and clip.label not in classes:
-                faults.add("label", f"{clip.where}: '{clip.label}' is not a class of {options.classes}; add it there")
+                faults.add(
+                    "label",
+                    f"{clip.where}: '{clip.label}' is not a class of {options.classes}"
+                    f"{hint(clip.label, classes)}; add it there",
+                )
             clips.append(clip)
-    return Dataset(classes or sorted({clip.label for clip in clips if clip.label and clip.split != "test"}), clips)
+    return Dataset(classes or in_order(clip.label for clip in clips if clip.label and clip.split != "test"), clips)
 
 
 def _clip(row: Row, where: str, faults: Faults) -> Listed | None:

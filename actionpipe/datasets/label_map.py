@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from actionpipe.class_names import check_alike
 from actionpipe.datasets.lines import read_lines
 from actionpipe.splits.faults import Faults
 
@@ -42,6 +43,7 @@ def read_label_map(path: Path, faults: Faults, *, first: int | None = None) -> d
         line_of_id.setdefault(number, where)
         line_of_name.setdefault(name, where)
         class_of_id.setdefault(number, name)
+    check_alike({name: [where] for name, where in line_of_name.items()}, str(path), faults, unit="at", meant=True)
     ordered = dict(sorted(class_of_id.items()))
     start = first if first is not None else min(ordered, default=0)
     missing = sorted(set(range(start, max(ordered, default=start - 1) + 1)) - ordered.keys())

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from actionpipe.class_names import hint
 from actionpipe.datasets.lines import read_text
 from actionpipe.datasets.mmaction import FRAMES, parse_line
 from actionpipe.errors import UserError
@@ -64,9 +65,8 @@ def _labelled_lines(
     found: dict[str, dict[int, str]] = {}
     for line, video, label in rows:
         if label not in classes:
-            faults.add(
-                "label", f"{path}, line {line}: '{label}' is not one of the scored classes: {', '.join(classes)}"
-            )
+            known = f"the scored classes{hint(label, classes)}: {', '.join(classes)}"
+            faults.add("label", f"{path}, line {line}: '{label}' is not one of {known}")
         found.setdefault(video, {})[line] = label
     if not found:
         faults.stop()

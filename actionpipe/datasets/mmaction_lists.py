@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from actionpipe.class_names import hint
 from actionpipe.competition import find, load
 from actionpipe.datasets.listed import Split
 from actionpipe.splits.faults import Faults
 from actionpipe.splits.index import VideoIndex
-from actionpipe.splits.tables import Row, read_rows, read_submission_rows, read_train_rows
+from actionpipe.splits.tables import Row, check_labels_alike, read_rows, read_submission_rows, read_train_rows
 from actionpipe.video.manifest import Entry, Manifest
 from actionpipe.workspace import Part, Workspace
 
@@ -35,6 +36,7 @@ def make_lists(data: Path, competition_file: Path | None, fold: int | None) -> t
     competition = load(find(data, competition_file))
     rows = read_train_rows(workspace, competition, faults)
     if competition.classes == "auto" and rows:
+        check_labels_alike(workspace, competition, rows, faults)
         competition = competition.resolved([row.cells[competition.table.label] for row in rows])
     test_rows = read_submission_rows(workspace, competition, faults)
     faults.stop()
@@ -61,6 +63,7 @@ def make_lists(data: Path, competition_file: Path | None, fold: int | None) -> t
     for name in number_of:
         if "\n" in name or "\r" in name or name != name.strip():
             faults.add("class", f"class {name!r} cannot stand on a line of {LABEL_MAP}; rename it")
+    notes += faults.warnings
     unknown = sum(clip[2] is None for clip in test)
     if unknown:
         notes.append(f"the labels of {unknown} test clips are not known: the lists have 0 for them")
@@ -82,7 +85,10 @@ def _add_part(
     index = VideoIndex(Manifest.read(manifest)) if manifest.exists() else None
     for name, where, label, split in clips:
         if label is not None and label not in number_of:
-            faults.add("label", f"{where}: '{label}' is not a class of the competition file; correct one of the two")
+            meant = hint(label, number_of)
+            faults.add(
+                "label", f"{where}: '{label}' is not a class of the competition file{meant}; correct one of the two"
+            )
             continue
         number = 0 if label is None else number_of[label]
         entry = _entry(index, name, manifest, where, faults) if index is not None else None

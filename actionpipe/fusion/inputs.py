@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from actionpipe.class_names import hint
 from actionpipe.competition import Competition, Detector
 from actionpipe.errors import UserError
 from actionpipe.fusion.coverage import Coverage, read_coverage
@@ -130,10 +131,11 @@ def read_truth(path: Path, competition: Competition) -> pd.Series:
     columns = competition.table
     text = read_text_table(path, [columns.video, columns.label], "mend it, or move it away: it is for showing only")
     videos, labels = (text[column].to_numpy(dtype=object) for column in (columns.video, columns.label))
+    known = ", ".join(competition.class_names)
     double = pd.Index(videos).duplicated()
     faults = [f"{path} line {row + 2}: video '{videos[row]}' stands twice" for row in np.flatnonzero(double)]
     faults += [
-        f"{path} line {line}: '{label}' is not one of {', '.join(competition.class_names)}"
+        f"{path} line {line}: '{label}' is not one of the classes{hint(label, competition.class_names)}: {known}"
         for line, label in enumerate(labels, 2)
         if label not in competition.class_names
     ]

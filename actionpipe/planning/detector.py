@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from actionpipe.class_names import in_order
 from actionpipe.planning.machine import Machine
 from actionpipe.planning.material import Material
 from actionpipe.splits.boxes import COLUMNS
@@ -31,7 +32,7 @@ def plan_detector(workspace: Workspace, material: Material, machine: Machine) ->
         rows = read_rows(table, dict.fromkeys(COLUMNS, ""), faults, hint="")
         if faults:
             return None, f"no detector: {table.name} cannot be used ({faults.lines[0]}); mend it and plan again"
-        classes, boxes, path = sorted({row.cells["class"] for row in rows}), len(rows), table
+        classes, boxes, path = in_order(row.cells["class"] for row in rows), len(rows), table
     else:
         found = _coco(workspace)
         if found is None:

@@ -1,13 +1,14 @@
 """What is known of the clips that a competition file is to be proposed for."""
 
-import re
 import statistics
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from actionpipe.class_names import check_alike, in_order
 from actionpipe.errors import UserError
 from actionpipe.planning.tables import Tables, read_tables
+from actionpipe.splits.faults import Faults
 from actionpipe.splits.index import VideoIndex
 from actionpipe.splits.summary import quartiles
 from actionpipe.splits.tables import Row
@@ -35,10 +36,7 @@ class Material:
     @cached_property
     def classes(self) -> list[str]:
         """All labels of ``train.csv``, in the order of numbers when all are numbers, else sorted."""
-        labels = {row.cells[self.tables.label] for row in self.tables.train}
-        if all(re.fullmatch(r"[+-]?\d+(\.\d+)?", label) for label in labels):
-            return sorted(labels, key=lambda label: (float(label), label))
-        return sorted(labels)
+        return in_order(row.cells[self.tables.label] for row in self.tables.train)
 
     @cached_property
     def clips_of_class(self) -> dict[str, int]:
@@ -89,7 +87,7 @@ def read_material(workspace: Workspace) -> Material:
             f"{workspace.train_table}: column '{tables.label}' holds nothing but '{material.classes[0]}'; two classes "
             "are needed. If another column holds the labels, name it 'class', in sample_submission.csv too"
         )
-    _note_alike(material)
+    _check_alike(workspace, material)
     return material
 
 
@@ -132,13 +130,16 @@ def _match(
     return rows, entries
 
 
-def _note_alike(material: Material) -> None:
-    """Note labels that differ in case or blanks only: most often one class."""
-    label_of_plain: dict[str, str] = {}
-    for label in material.classes:
-        other = label_of_plain.setdefault("".join(label.casefold().split()), label)
-        if other != label:
-            material.notes.append(
-                f"the labels '{other}' and '{label}' differ in case or blanks only; if they are one class, mend the "
-                "table and plan again"
-            )
+def _check_alike(workspace: Workspace, material: Material) -> None:
+    """Refuse labels that are surely one class written in several ways, and note those that may be.
+
+    Raises:
+        TableError: there are such labels; all are named.
+    """
+    lines_of_label: dict[str, list[int]] = {}
+    for row in material.tables.train:
+        lines_of_label.setdefault(row.cells[material.tables.label], []).append(row.line)
+    faults = Faults()
+    check_alike(lines_of_label, str(workspace.train_table), faults)
+    faults.stop()
+    material.notes.extend(faults.warnings)

@@ -22,7 +22,7 @@ COMMAND = "python preprocess.py"
 def balance(workspace: Workspace) -> Section:
     """Clips of each class in the plain and in the oversampled list; lengths in frames."""
     try:
-        table = read_columns(workspace.root / "preprocess_summary.csv", ["class"], BALANCE_COLUMNS[1:])
+        table = read_columns(workspace.summary, ["class"], BALANCE_COLUMNS[1:])
         missing = "" if len(table) else "There is no class."
     except UserError:
         table, missing = empty(BALANCE_COLUMNS), "The training clips have not been counted yet."

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from actionpipe.class_names import hint
 from actionpipe.splits.faults import Faults
 from actionpipe.splits.index import VideoIndex
 from actionpipe.splits.tables import read_rows
@@ -69,7 +70,10 @@ class BoxChecker:
         """The box of corner texts by column name."""
         faults = []
         if label not in self._classes:
-            faults.append(f"'{label}' is not a class of the detector; its classes are: {', '.join(self._classes)}")
+            meant = hint(label, self._classes)
+            faults.append(
+                f"'{label}' is not a class of the detector{meant}; its classes are: {', '.join(self._classes)}"
+            )
         values = {name: parse_number(text) for name, text in corners.items()}
         faults += [
             f"{name} must be a number, found '{corners[name]}'" for name, value in values.items() if value is None

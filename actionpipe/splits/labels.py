@@ -1,15 +1,15 @@
 """The labelled training clips and the test clips: the user's tables joined with the manifests and checked."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from actionpipe.class_names import hint
 from actionpipe.competition import Competition
 from actionpipe.errors import UserError
 from actionpipe.splits.faults import Faults
 from actionpipe.splits.index import VideoIndex, leaves_folder
-from actionpipe.splits.tables import Row, read_submission_rows, read_train_rows
+from actionpipe.splits.tables import Row, check_labels_alike, read_submission_rows, read_train_rows
 from actionpipe.video.manifest import Entry, Manifest
 from actionpipe.workspace import Part, Workspace
 
@@ -45,6 +45,7 @@ def read_train(
     rows = read_train_rows(workspace, competition, faults)
     table = competition.table
     if competition.classes == "auto" and rows:
+        check_labels_alike(workspace, competition, rows, faults)
         try:
             competition = competition.resolved([row.cells[table.label] for row in rows])
         except UserError as error:
@@ -99,14 +100,16 @@ def _read_manifest(workspace: Workspace, part: Part, faults: Faults) -> Manifest
 
 
 def _check_labels(path: Path, rows: Sequence[Row], column: str, classes: Sequence[str], faults: Faults) -> None:
+    hint_of_label: dict[str, str] = {}
     for row in rows:
         label = row.cells[column]
         if label not in classes:
-            meant = _nearest(label, classes)
+            if label not in hint_of_label:
+                hint_of_label[label] = hint(label, classes)
             faults.add(
                 "label",
-                f"{path}, line {row.line}: '{label}' is not a class"
-                f"{f' (did you mean {meant!r}?)' if meant else ''}; the classes are: {', '.join(classes)}",
+                f"{path}, line {row.line}: '{label}' is not a class{hint_of_label[label]}; "
+                f"the classes are: {', '.join(classes)}",
             )
     used = {row.cells[column] for row in rows}
     for name in classes if rows else []:
@@ -114,12 +117,6 @@ def _check_labels(path: Path, rows: Sequence[Row], column: str, classes: Sequenc
             faults.add(
                 "class", f"{path}: class '{name}' has no clip; label some, or take it out of the competition file"
             )
-
-
-def _nearest(label: str, classes: Sequence[str]) -> str | None:
-    class_of_folded = {name.casefold(): name for name in classes}
-    near = difflib.get_close_matches(label.strip().casefold(), list(class_of_folded), 1)
-    return class_of_folded[near[0]] if near else None
 
 
 def _match(

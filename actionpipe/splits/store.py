@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actionpipe.class_names import is_other_order
 from actionpipe.competition import Folds
 from actionpipe.errors import UserError
 from actionpipe.files import write_text
 from actionpipe.splits.faults import Faults
 from actionpipe.splits.folds import assign_folds
 from actionpipe.splits.labels import TrainVideo
-from actionpipe.splits.tables import read_rows
+from actionpipe.splits.tables import classes_made, read_rows
 from actionpipe.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -95,6 +96,18 @@ def keep_previous(workspace: Workspace, text: str | None) -> None:
     before = workspace.splits.read_text(encoding="utf-8-sig")
     if before != text:
         write_text(workspace.splits.with_name("splits_previous.csv"), before)
+
+
+def describe_other_order(workspace: Workspace, classes: Sequence[str]) -> list[str]:
+    """A note when the lists that are there number the same classes otherwise: models know classes by number."""
+    made = classes_made(workspace)
+    if not is_other_order(made, classes):
+        return []
+    return [
+        f"the classes are numbered {', '.join(classes[:5])}, … now; before they were {', '.join(made[:5])}, …. What "
+        "was trained in that order must be trained again: bash train.sh sets it aside. Dumps and checkpoints of other "
+        "programs must have the order of now, or the competition file theirs, under classes:"
+    ]
 
 
 def _read(path: Path, faults: Faults) -> list[tuple[str, str, str, int]]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from actionpipe.class_names import check_alike, is_other_order
 from actionpipe.competition import Competition
+from actionpipe.errors import UserError
 from actionpipe.splits.faults import Faults
 from actionpipe.workspace import Part, Workspace
 
@@ -60,18 +62,51 @@ def read_rows(
 
 
 def resolve_competition(workspace: Workspace, competition: Competition) -> Competition:
-    """The competition with ``classes: auto`` replaced by the sorted labels of the training table.
+    """The competition with ``classes: auto`` replaced by the labels of the training table, in their order.
 
     Raises:
-        TableError: the training table is missing or lacks its columns.
-        UserError: a rule or the oversampling names a class that the table does not have.
+        TableError: the training table is missing or lacks its columns, or labels look alike.
+        UserError: a rule or the oversampling names a class that the table does not have, or preprocess.py has numbered
+            the classes in another order.
     """
     if competition.classes != "auto":
         return competition
     faults = Faults()
     rows = read_train_rows(workspace, competition, faults)
+    check_labels_alike(workspace, competition, rows, faults)
     faults.stop()
-    return competition.resolved([row.cells[competition.table.label] for row in rows])
+    resolved = competition.resolved([row.cells[competition.table.label] for row in rows])
+    _refuse_other_order(workspace, resolved)
+    return resolved
+
+
+def check_labels_alike(workspace: Workspace, competition: Competition, rows: Sequence[Row], faults: Faults) -> None:
+    """Look for labels of ``train.csv`` that would be classes of their own by accident; ``check_alike`` says which."""
+    lines_of_label: dict[str, list[int]] = {}
+    for row in rows:
+        lines_of_label.setdefault(row.cells[competition.table.label], []).append(row.line)
+    check_alike(lines_of_label, str(workspace.train_table), faults)
+
+
+def classes_made(workspace: Workspace) -> list[str]:
+    """The classes in the order in which the lists number them; none when preprocess.py has not run."""
+    if not workspace.summary.exists():
+        return []
+    faults = Faults()
+    rows = read_rows(workspace.summary, {"class": ""}, faults, hint="")
+    return [] if faults else [row.cells["class"] for row in rows]
+
+
+def _refuse_other_order(workspace: Workspace, competition: Competition) -> None:
+    """Stop where the lists number the classes otherwise: made before numbers were put in the order of their values."""
+    made, now = classes_made(workspace), competition.class_names
+    if is_other_order(made, now):
+        raise UserError(
+            f"{workspace.summary}: the lists number the classes {', '.join(made[:5])}, …; with 'classes: auto' they "
+            f"are {', '.join(now[:5])}, … now. To number them anew, type: python preprocess.py --data "
+            f"{workspace.root} (then train again: what was trained in the other order is set aside). To keep "
+            "the other order, write the classes in it under classes: in the competition file"
+        )
 
 
 def read_train_rows(workspace: Workspace, competition: Competition, faults: Faults) -> list[Row]:

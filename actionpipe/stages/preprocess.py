@@ -73,8 +73,9 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
     texts |= artefacts.coco_texts(workspace, challenge, train, test, folds, boxes=boxes, test_manifest=test_manifest)
     unreadable = _describe_unreadable(all_train, all_test)
     summary = Summary(challenge, train, test, folds, boxes or [], unreadable, faults.warnings)
-    texts[data / "preprocess_summary.csv"] = format_csv(summary)
+    texts[workspace.summary] = format_csv(summary)
     text = texts[data / "preprocess_summary.txt"] = format_text(summary)
+    renumbered = store.describe_other_order(workspace, challenge.class_names)
     store.keep_previous(workspace, texts.get(workspace.splits))
     written = sum(artefacts.write_changed(path, content) for path, content in texts.items())
 
@@ -85,6 +86,7 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
             f"no boxes at {data / challenge.detector.boxes}, but {challenge.detector.checkpoint} is there: "
             "of the COCO files only test.json is written, and the detector cannot be trained here"
         )
+    notes += renumbered
     notes += artefacts.describe_left_over(workspace, challenge.folds.number)
     print("\n".join(notes))
     return ExitCode.INCOMPLETE if unreadable and not allow_unreadable else ExitCode.OK

@@ -136,3 +136,18 @@ def test_parts_may_be_extracted_together_or_apart(tmp_path: Path) -> None:
             named = name_as_on_disk(own, folder, list_videos(folder), faults)
             assert not faults
             assert [folder / clip.video for clip in named] == [tmp_path / clip.video for clip in own]
+
+
+def test_folders_that_are_numbers_stand_in_their_order(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{name}/{number}.mp4" for name in range(12) for number in range(4)))
+    assert read("folders", tmp_path).classes == [str(name) for name in range(12)]
+
+
+def test_folders_that_look_alike_are_refused_or_noted(tmp_path: Path) -> None:
+    touch(tmp_path / "sure", *(f"{name}/{number}.mp4" for name in ("walk", "walk ", "run") for number in range(4)))
+    with pytest.raises(TableError, match=r"'walk' .*; 'walk ' .*they differ in blanks"):
+        read("folders", tmp_path / "sure")
+    touch(tmp_path / "meant", *(f"{name}/{number}.mp4" for name in ("walk", "Walk", "run") for number in range(4)))
+    dataset = read("folders", tmp_path / "meant")
+    assert dataset.classes == ["Walk", "run", "walk"]
+    assert any("they differ in case alone" in note for note in dataset.notes)

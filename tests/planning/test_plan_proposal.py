@@ -115,8 +115,14 @@ def test_unreadable_and_unknown_videos_and_labels_alike_are_noted(tmp_path: Path
     proposal = propose(workspace, CPU)
     assert "1 videos of train.csv cannot be told in the manifest, such as 'v20.mp4'" in proposal.notes
     assert "2 videos of train.csv could not be read and are left out, such as 'v3.mp4'" in proposal.notes
-    assert any("'A B ' and 'a b' differ in case or blanks only" in note for note in proposal.notes)
+    assert any("differ in blanks, case alone" in note and "write 'a b' for 'A B '" in note for note in proposal.notes)
     assert "clips: A B 7, a b 6, c 6" in " ".join(proposal.text.replace("#", "").split())
+
+
+def test_labels_that_are_surely_one_class_are_refused(tmp_path: Path) -> None:
+    rows = [[f"v{row}.mp4", ["walk", "walk ", "run"][row % 3]] for row in range(12)]
+    with pytest.raises(UserError, match=r"'walk ' \(lines 3, 6, 9, 12, 4 in all\).*Write 'walk' for 'walk '"):
+        propose(fill(tmp_path, ["video_filename", "class"], rows), CPU)
 
 
 def test_too_little_to_plan_for_is_refused(tmp_path: Path) -> None:
@@ -189,7 +195,7 @@ def test_whatever_is_proposed_loads_and_passes_preprocess(
     try:
         proposal = propose(workspace, GPU if gpu else CPU)
     except UserError as error:
-        assert re.search("two classes are needed|cannot be cut into two folds|could be read", str(error))
+        assert re.search("two classes are needed|cannot be cut into two folds|could be read|look alike", str(error))
         return
     competition = accepted(workspace, proposal)
     assert competition.classes == sorted(set(label_of_row)) or all(

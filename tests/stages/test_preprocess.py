@@ -9,10 +9,10 @@ import yaml
 from sklearn.model_selection import StratifiedKFold
 
 from actionpipe.competition import load
-from actionpipe.errors import ExitCode, TableError
+from actionpipe.errors import ExitCode, TableError, UserError
 from actionpipe.splits.lists import read_list
 from actionpipe.splits.store import read_splits
-from actionpipe.splits.tables import read_videos
+from actionpipe.splits.tables import read_videos, resolve_competition
 from actionpipe.stages.preprocess import main, preprocess
 from actionpipe.video.manifest import Entry, Manifest
 from actionpipe.workspace import Workspace
@@ -440,3 +440,60 @@ def test_without_frames_of_the_test_everything_else_is_made(case: Case, capsys: 
     assert case.workspace.val_list(0).exists()
     assert not case.workspace.test_list.exists()
     assert not case.workspace.test_coco.exists()
+
+
+def automatic(case: Case, labels: list[str]) -> Case:
+    """The case with the classes of its table, and neither detector nor oversampling."""
+    case.train = [[name, labels[row % len(labels)]] for row, (name, _) in enumerate(case.train)]
+    for key in ("detector", "oversampling"):
+        case.competition.pop(key)
+    case.competition["classes"] = "auto"
+    return case.write()
+
+
+def test_labels_that_are_surely_one_class_are_refused_with_their_lines(case: Case) -> None:
+    faults = automatic(case, ["walk", "walk ", "run", " walk", "\u0065\u0301", "\u00e9"]).faults()
+    assert len(faults) == 2
+    assert "' walk' (lines 5, 11, 17, 23, 29, 5 in all)" in faults[0]
+    assert "Write 'walk' for 'walk ' and ' walk'" in faults[0]
+    assert "NFC or NFD" in faults[1]
+
+
+def test_labels_that_differ_in_case_are_classes_and_a_warning(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    assert automatic(case, ["walk", "Walk", "run"]).run() == ExitCode.OK
+    assert "they differ in case alone" in capsys.readouterr().out
+    # Written out they are meant.
+    case.competition["classes"] = ["walk", "Walk", "run"]
+    case.write().run()
+    assert "differ in case" not in capsys.readouterr().out
+
+
+def test_a_label_that_is_a_class_but_for_blanks_is_told_so(case: Case) -> None:
+    case.train[4][1] = "run "
+    assert any("line 6: 'run ' is not a class (did you mean 'run'? They differ in blanks)" in f
+               for f in case.write().faults())  # fmt: skip
+
+
+def test_classes_that_are_numbers_are_numbered_by_their_value(case: Case) -> None:
+    automatic(case, [str(number) for number in range(12)]).run()
+    label_of = {e.frames_dir: int(row[1]) for e, row in zip(case.train_entries, case.train, strict=True)}
+    clips = read_list(case.workspace.train_list(0)) + read_list(case.workspace.val_list(0))
+    assert {clip.directory: clip.label for clip in clips} == label_of
+
+
+def test_lists_that_number_the_classes_otherwise_stop_the_stages_until_they_are_made_anew(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    automatic(case, [str(number) for number in range(12)]).run()
+    competition = load(case.root / "competition.yaml")
+    now = resolve_competition(case.workspace, competition).class_names
+    header, *rows = case.workspace.summary.read_text().splitlines()
+    case.workspace.summary.write_text("\n".join([header, *sorted(rows)]) + "\n")
+    with pytest.raises(
+        UserError, match=r"number the classes 0, 1, 10, .*now. To number them anew, type: python prepro"
+    ):
+        resolve_competition(case.workspace, competition)
+    capsys.readouterr()
+    case.run()
+    assert "before they were 0, 1, 10," in capsys.readouterr().out
+    assert resolve_competition(case.workspace, competition).class_names == now
