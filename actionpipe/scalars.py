@@ -33,7 +33,7 @@ def _guess(loader: _Typed, node: yaml.ScalarNode) -> Any:
 
 for kind in ("int", "float", "timestamp"):
     _Typed.add_constructor(f"tag:yaml.org,2002:{kind}", _guess)
-_Typed.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value)  # '='
+_Typed.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)  # '='
 
 
 class _Written(_Typed):

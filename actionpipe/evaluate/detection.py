@@ -28,8 +28,9 @@ def detection_table(
             frames are left out, for nobody has looked there. None: all were looked at.
 
     Returns:
-        images: measured; boxes: true ones; found: detections in those images; ap: mean over IoU 0.50 to 0.95, at most
-        100 boxes an image; ap50: at IoU 0.50. Both 0 to 1, NaN for a class without a true box.
+        images: measured; boxes: true ones, without crowds, in which a finding is neither right nor wrong; found:
+        detections in those images; ap: mean over IoU 0.50 to 0.95, at most 100 boxes an image; ap50: at IoU 0.50. Both
+        0 to 1, NaN for a class without a true box.
     """
     import pandas as pd
 
@@ -43,12 +44,13 @@ def detection_table(
     }
     results = _results(detections, images, coco["categories"])
     ap, ap50 = _evaluate(truth, results)
+    single = [box for box in truth["annotations"] if not box.get("iscrowd")]
     rows: list[list[Any]] = []
     for position, category in enumerate(coco["categories"]):
-        boxes = sum(box["category_id"] == category["id"] for box in truth["annotations"])
+        boxes = sum(box["category_id"] == category["id"] for box in single)
         found = sum(result["category_id"] == category["id"] for result in results)
         rows.append([category["name"], len(images), boxes, found, ap[position], ap50[position]])
-    rows.append([ALL, len(images), len(truth["annotations"]), len(results), _mean(ap), _mean(ap50)])
+    rows.append([ALL, len(images), len(single), len(results), _mean(ap), _mean(ap50)])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -81,7 +83,7 @@ def _evaluate(
     from pycocotools.cocoeval import COCOeval
 
     categories = [int(category["id"]) for category in truth["categories"]]
-    has_boxes = {int(box["category_id"]) for box in truth["annotations"]}
+    has_boxes = {int(box["category_id"]) for box in truth["annotations"] if not box.get("iscrowd")}
     if not results or not has_boxes:  # pycocotools can neither load no results nor match against no truth
         nothing = np.array([0.0 if category in has_boxes else np.nan for category in categories])
         return nothing, nothing.copy()

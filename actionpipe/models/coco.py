@@ -21,6 +21,16 @@ class FrameBoxes(SeededItems, CocoDataset):  # type: ignore[misc]
             entries: list[dict[str, Any]] = super().load_data_list()
         return entries
 
+    def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any] | list[dict[str, Any]]:
+        """As mmdet's, but for boxes to ``ignore``: mmdet drops them, and what is in them would be background."""
+        boxes = [
+            {**box, "ignore": 0, "iscrowd": 1} if box.get("ignore") else box for box in raw_data_info["raw_ann_info"]
+        ]
+        parsed: dict[str, Any] | list[dict[str, Any]] = super().parse_data_info(
+            {**raw_data_info, "raw_ann_info": boxes}
+        )
+        return parsed
+
 
 @METRICS.register_module()
 class BoxMetric(CocoMetric):  # type: ignore[misc]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from actionpipe.class_names import hint
 from actionpipe.splits.faults import Faults
@@ -13,6 +14,9 @@ from actionpipe.video.manifest import Entry, Manifest
 
 COLUMNS = ("video", "frame", "class", "xmin", "ymin", "xmax", "ymax")
 CORNERS = COLUMNS[3:]
+FLAGS = ("iscrowd", "ignore")
+"""Columns that a table may have, and keys of COCO's annotations: 0 or 1."""
+_FLAG_OF_TEXT = {"": False, "0": False, "false": False, "1": True, "true": True}
 ROUNDING = 1e-3
 """Pixels by which a box may leave the frame: x + width need not add up exactly."""
 HINT = (
@@ -33,6 +37,15 @@ class Box:
     ymin: float
     xmax: float
     ymax: float
+    crowd: bool = False
+    """Around several objects at once: nobody learns from it, and what is found in it is neither right nor wrong."""
+    ignore: bool = False
+    """Not to be learnt from."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether a detector learns from it."""
+        return not (self.crowd or self.ignore)
 
 
 class BoxChecker:
@@ -66,8 +79,16 @@ class BoxChecker:
             return None
         return int(number)
 
-    def box(self, where: str, entry: Entry, frame: int, label: str, corners: Mapping[str, str]) -> Box | None:
-        """The box of corner texts by column name."""
+    def box(
+        self,
+        where: str,
+        entry: Entry,
+        frame: int,
+        label: str,
+        corners: Mapping[str, str],
+        flags: Mapping[str, str] = MappingProxyType({}),
+    ) -> Box | None:
+        """The box of corner texts by column name, and of those of ``FLAGS`` that are given."""
         faults = []
         if label not in self._classes:
             meant = hint(label, self._classes)
@@ -88,11 +109,15 @@ class BoxChecker:
                 faults.append(
                     f"{side} from {low:g} to {high:g} leaves the frame, {entry.width}x{entry.height} pixels as stored"
                 )
+        faults += [
+            f"{name} must be 0 or 1, found '{text}'" for name, text in flags.items() if text not in _FLAG_OF_TEXT
+        ]
         for fault in faults:
             self._faults.add("box", f"{where}: {fault}")
         if faults or xmin is None or ymin is None or xmax is None or ymax is None or not entry.readable:
             return None
-        return Box(entry.frames_dir, frame, label, xmin, ymin, xmax, ymax)
+        crowd, ignore = (_FLAG_OF_TEXT[flags.get(name, "")] for name in FLAGS)
+        return Box(entry.frames_dir, frame, label, xmin, ymin, xmax, ymax, crowd, ignore)
 
     def _find(self, where: str, name: str) -> Entry | None:
         found = self.index.find(name)
@@ -110,7 +135,10 @@ class BoxChecker:
 
 
 def read_box_table(path: Path, checker: BoxChecker, faults: Faults) -> list[Box]:
-    """The boxes of a table with ``COLUMNS`` (pixels, frames from 1); those of unreadable videos are left out."""
+    """The boxes of a table with ``COLUMNS`` (pixels, frames from 1); those of unreadable videos are left out.
+
+    The columns ``iscrowd`` and ``ignore`` (0 or 1) may be there, as in COCO.
+    """
     boxes = []
     line_of_box: dict[Box, int] = {}
     for row in read_rows(path, dict.fromkeys(COLUMNS, ""), faults, hint=HINT):
@@ -119,7 +147,9 @@ def read_box_table(path: Path, checker: BoxChecker, faults: Faults) -> list[Box]
         frame = checker.frame(where, entry, cells["frame"]) if entry is not None else None
         if entry is None or frame is None:
             continue
-        box = checker.box(where, entry, frame, cells["class"], {name: cells[name] for name in CORNERS})
+        corners = {name: cells[name] for name in CORNERS}
+        flags = {name: cells[name].strip().lower() for name in FLAGS if name in cells}
+        box = checker.box(where, entry, frame, cells["class"], corners, flags)
         if box is None:
             continue
         first = line_of_box.setdefault(box, row.line)

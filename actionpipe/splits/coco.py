@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from actionpipe.errors import UserError
 from actionpipe.splits.boxes import Box
@@ -27,7 +27,7 @@ class Image(TypedDict):
 
 
 class Annotation(TypedDict):
-    """One box: ``bbox`` is x, y, width, height in pixels."""
+    """One box: ``bbox`` is x, y, width, height in pixels. ``ignore`` is there where it is 1."""
 
     id: int
     image_id: int
@@ -36,6 +36,7 @@ class Annotation(TypedDict):
     area: float
     iscrowd: int
     segmentation: list[list[float]]
+    ignore: NotRequired[int]
 
 
 class Category(TypedDict):
@@ -139,12 +140,20 @@ def _image(number: int, entry: Entry, name: str, frame: int) -> Image:
 
 def _annotation(number: int, image: int, category: int, box: Box) -> Annotation:
     width, height = box.xmax - box.xmin, box.ymax - box.ymin
-    return {
+    annotation: Annotation = {
         "id": number,
         "image_id": image,
         "category_id": category,
         "bbox": [box.xmin, box.ymin, width, height],
         "area": width * height,
-        "iscrowd": 0,
+        "iscrowd": int(box.crowd),
         "segmentation": [],
     }
+    if box.ignore:
+        annotation["ignore"] = 1
+    return annotation
+
+
+def learnable(annotations: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The annotations of a COCO file that a detector learns from, and is measured on: no crowds, none to ignore."""
+    return [one for one in annotations if not one.get("iscrowd") and not one.get("ignore")]

@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from actionpipe.splits.boxes import CORNERS, HINT, Box, BoxChecker
+from actionpipe.splits.boxes import CORNERS, FLAGS, HINT, Box, BoxChecker
 from actionpipe.splits.faults import Faults
 from actionpipe.video.manifest import Entry, Manifest
 
@@ -32,6 +33,8 @@ def read_coco_boxes(path: Path, manifest: Manifest, checker: BoxChecker, faults:
             _check_size(where, image, frame[0], faults)
         frame_of_image[image.get("id")] = frame
     class_of_id = {category.get("id"): str(category.get("name")) for category in content["categories"]}
+    for key in ("categories", "annotations"):
+        _check_ids(path, key, content[key], faults)
     boxes = []
     for annotation in content["annotations"]:
         where = f"{path}, annotation {annotation.get('id')}"
@@ -48,7 +51,8 @@ def read_coco_boxes(path: Path, manifest: Manifest, checker: BoxChecker, faults:
                 "coco", f"{where}: bbox must be four numbers, x, y, width, height; found {annotation.get('bbox')}"
             )
         elif found is not None:
-            box = checker.box(where, *found, class_of_id[annotation["category_id"]], corners)
+            flags = {name: _flag(annotation[name]) for name in FLAGS if name in annotation}
+            box = checker.box(where, *found, class_of_id[annotation["category_id"]], corners, flags)
             boxes += [box] if box is not None else []
     return boxes
 
@@ -68,6 +72,19 @@ def _read(path: Path, faults: Faults) -> dict[str, list[dict[str, Any]]] | None:
             faults.add("coco", f"{path} is not a COCO file: it needs a list of objects named '{key}'")
             return None
     return dict(content)
+
+
+def _check_ids(path: Path, key: str, items: list[dict[str, Any]], faults: Faults) -> None:
+    """Ids that stand for two things: one of them would be lost."""
+    count = Counter(repr(item["id"]) for item in items if item.get("id") is not None)
+    for number, times in count.items():
+        if times > 1:
+            faults.add("coco", f"{path}: {times} of the {key} have the id {number}; every one needs its own")
+
+
+def _flag(value: object) -> str:
+    """What a table would have there; null is 0."""
+    return "" if value is None else str(value).strip().lower()
 
 
 def _frame(

@@ -38,10 +38,10 @@ class Summary:
 
     @cached_property
     def box_counts(self) -> "Counter[tuple[str, str, int]]":
-        """Boxes by (detector's class, clip's class, fold)."""
+        """Boxes by (detector's class, clip's class, fold), without those that nobody learns from."""
         video_of_directory = {video.entry.frames_dir: video for video in self.train}
         found: Counter[tuple[str, str, int]] = Counter()
-        for box in self.boxes:
+        for box in filter(lambda box: box.counts, self.boxes):
             video = video_of_directory[box.frames_dir]
             found[(box.label, video.label, self.folds[video.name])] += 1
         return found

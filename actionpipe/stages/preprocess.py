@@ -42,6 +42,7 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
     """
     from actionpipe.competition import find, load
     from actionpipe.splits import artefacts, labels, store
+    from actionpipe.splits.bare_folds import describe_bare_folds
     from actionpipe.splits.faults import Faults
     from actionpipe.splits.folds import describe_thin_classes
     from actionpipe.splits.summary import Summary, format_csv, format_text
@@ -66,6 +67,12 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
         [video.label for video in train], video_groups, list(folds.values()), challenge.class_names
     ):
         faults.warn(warning)
+
+    if challenge.detector is not None and boxes is not None:
+        fold_of_directory = {video.entry.frames_dir: folds[video.name] for video in train}
+        faults.warnings += describe_bare_folds(
+            boxes, fold_of_directory, challenge.detector.classes, challenge.folds.number
+        )
 
     texts = {} if note == store.KEPT else {workspace.splits: store.format_splits(train, folds)}
     texts[store.settings_path(workspace)] = store.format_settings(challenge.folds)

@@ -32,7 +32,9 @@ from actionpipe.flags import (
     parse_overrides,
 )
 from actionpipe.processes import Processes, choose
+from actionpipe.splits.bare_folds import refuse_bare_folds
 from actionpipe.splits.leaks import refuse_leaks
+from actionpipe.splits.tables import resolve_competition
 from actionpipe.training.inputs import inputs_of, is_due
 from actionpipe.training.options import Options
 from actionpipe.training.prepare import MICRO_BATCH, Job, find_model
@@ -83,9 +85,13 @@ def train(
     wrong = [fold for fold in numbers if not 0 <= fold < competition.folds.number]
     if wrong:
         raise UserError(f"no fold {wrong[0]}: '{competition.name}' has the folds 0 to {competition.folds.number - 1}")
+    resolve_competition(workspace, competition)  # stops where the lists number the classes otherwise
     refuse_leaks(workspace, numbers)
     runs = [(model, fold) for fold in numbers for model in chosen]
     sources = [inputs_of(model, fold, workspace, competition, overrides or {}, seed, options) for model, fold in runs]
+    for model in chosen:
+        if isinstance(model, Detector):
+            print("".join(f"{note}\n" for note in refuse_bare_folds(workspace, model, numbers)), end="", flush=True)
     processes = choose(gpus, device, at_once=jobs)
     if options.compile and processes.device == "cpu":
         raise UserError("--compile is for GPUs; on a CPU the fused kernels are used without it")

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
 from actionpipe.recipes import recipe_file
+from actionpipe.splits.coco import learnable
 from actionpipe.training.adapt import adapt
 from actionpipe.training.schedule import fit_schedule
 from actionpipe.workspace import Workspace
@@ -95,7 +96,10 @@ def join_detector(recipe: Config, detector: Detector, workspace: Workspace, fold
     dataset = _coco(train, frames, detector, recipe.train_pipeline)
     dataset["filter_cfg"] = {"filter_empty_gt": detector.background_frames == 0, "min_size": 1}
     recipe.train_dataloader = _loader(recipe, dataset, recipe.train_batch, shuffle=True)
-    if json.loads(val.read_text(encoding="utf-8"))["annotations"]:
+    annotations = json.loads(train.read_text(encoding="utf-8"))["annotations"]
+    if len(learnable(annotations)) < len(annotations):
+        _leave_out_ignored(recipe.model.get("train_cfg"))
+    if learnable(json.loads(val.read_text(encoding="utf-8"))["annotations"]):
         dataset = _coco(val, frames, detector, recipe.test_pipeline, test=True)
         recipe.val_dataloader = _loader(recipe, dataset, recipe.test_batch)
         recipe.val_evaluator = {"type": "BoxMetric", "ann_file": str(val), "metric": "bbox", "format_only": False}
@@ -103,6 +107,17 @@ def join_detector(recipe: Config, detector: Detector, workspace: Workspace, fold
         recipe.val_dataloader = recipe.val_evaluator = recipe.val_cfg = None
     recipe.test_dataloader = recipe.test_evaluator = recipe.test_cfg = None
     return recipe
+
+
+def _leave_out_ignored(settings: Any) -> None:
+    """Let mmdet's assigners take boxes to ignore into account: what lies in one is no background either."""
+    if isinstance(settings, dict):
+        if settings.get("type") == "MaxIoUAssigner" and settings.get("ignore_iof_thr", -1) <= 0:
+            settings["ignore_iof_thr"] = 0.5
+        settings = list(settings.values())
+    if isinstance(settings, (list, tuple)):
+        for below in settings:
+            _leave_out_ignored(below)
 
 
 def join_clip_test(recipe: Config, competition: Competition, clip_list: Path, frames: Path) -> Config:

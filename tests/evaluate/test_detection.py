@@ -90,3 +90,25 @@ def test_order_of_rows_does_not_matter(order: list[int]) -> None:
     detections = found(boxes, [0.9, 0.8, 0.7, 0.3])
     shuffled = detections.iloc[list(order)].reset_index(drop=True)
     pd.testing.assert_frame_equal(detection_table(shuffled, coco()), detection_table(detections, coco()))
+
+
+def test_a_finding_in_a_crowd_is_neither_right_nor_wrong() -> None:
+    crowd = Box("a", 2, "ball", 30, 10, 60, 40, crowd=True)
+    entries = [Entry(video, video[0], 1, "d", 9, 64, 48, 10.0, 0.9, "ok", "", None, None, 95) for video in VIDEOS]
+    truth: Any = boxes_coco([*TRUE_BOXES, crowd], entries, {"a": VIDEOS[0], "b": VIDEOS[1]}, CLASSES)
+    inside = Box("a", 2, "ball", 34, 12, 48, 30)
+    boxes = [inside, *TRUE_BOXES]
+    table = by_class(detection_table(found(boxes, [0.99, 0.9, 0.8, 0.7, 0.6]), truth))
+    assert table.loc["ball", "ap"] == pytest.approx(1.0)
+    assert table.loc["ball", "boxes"] == 3
+    # As a single object it would be one that was missed, and the finding a false one.
+    truth["annotations"] = [{**box, "iscrowd": 0} for box in truth["annotations"]]
+    assert by_class(detection_table(found(boxes, [0.99, 0.9, 0.8, 0.7, 0.6]), truth)).loc["ball", "ap"] < 0.9
+
+
+def test_a_class_of_crowds_alone_has_no_ap() -> None:
+    truth = coco()
+    truth["annotations"] = [{**box, "iscrowd": 1} for box in truth["annotations"]]
+    table = by_class(detection_table(found(TRUE_BOXES, [0.9, 0.8, 0.7, 0.6]), truth))
+    assert table["boxes"].tolist() == [0, 0, 0, 0]
+    assert table["ap"].isna().all()

@@ -497,3 +497,77 @@ def test_lists_that_number_the_classes_otherwise_stop_the_stages_until_they_are_
     case.run()
     assert "before they were 0, 1, 10," in capsys.readouterr().out
     assert resolve_competition(case.workspace, competition).class_names == now
+
+
+def flagged(case: Case) -> Case:
+    """The case with its boxes in a COCO file: one object, a crowd with a mask, one to ignore."""
+    stem = str(case.train[2][0])[:-4]
+    mask = {"counts": [5, 10, 6129], "size": [64, 96]}
+    annotations = [
+        {"id": 1, "image_id": 9, "category_id": 70, "bbox": [1, 2, 30, 40.5], "iscrowd": 0},
+        {"id": 2, "image_id": 9, "category_id": 70, "bbox": [5, 2, 26, 40.5], "iscrowd": 1, "segmentation": mask},
+        {"id": 3, "image_id": 9, "category_id": 3, "bbox": [5, 2, 26, 30], "ignore": True, "iscrowd": None},
+    ]
+    content = {
+        "images": [{"id": 9, "file_name": f"{stem}_frames/img_00003.jpg"}, {"id": 12, "video": stem, "frame": 5}],
+        "annotations": annotations,
+        "categories": [{"id": 70, "name": "fall"}, {"id": 3, "name": "ball"}],
+    }
+    (case.root / "boxes.json").write_text(json.dumps(content))
+    case.competition["detector"] = {"recipe": "d", "classes": ["ball", "fall"], "boxes": "boxes.json"}
+    return case.write()
+
+
+def test_crowds_and_boxes_to_ignore_stay_what_they_are(case: Case, tmp_path: Path) -> None:
+    case.root.mkdir()
+    flagged(case).run()
+    cocos = [json.loads(case.workspace.val_coco(fold).read_text()) for fold in range(3)]
+    (found,) = [coco["annotations"] for coco in cocos if coco["annotations"]]
+    assert [(box["category_id"], box["iscrowd"], box.get("ignore")) for box in found] == [
+        (2, 0, None), (2, 1, None), (1, 0, 1),
+    ]  # fmt: skip
+    with case.workspace.summary.open(encoding="utf-8") as file:
+        rows = {row["class"]: row for row in csv.DictReader(file)}
+    assert (rows["fall"]["boxes_fall"], rows["fall"]["boxes_ball"]) == ("1", "0")
+    # The same from a table.
+    wanted = {k: case.workspace.train_coco(k).read_text() for k in range(3)}
+    name = case.train[2][0]
+    header = ["video", "frame", "class", "xmin", "ymin", "xmax", "ymax", "iscrowd", "ignore"]
+    rows_of_table = [
+        [name, 3, "fall", 1, 2, 31, 42.5, "", ""],
+        [name, 3, "fall", 5, 2, 31, 42.5, 1, 0],
+        [name, 3, "ball", 5, 2, 31, 32, "0", "True"],
+    ]
+    write_csv(case.root / "flags.csv", [header, *rows_of_table])
+    case.competition["detector"] = {"recipe": "d", "classes": ["ball", "fall"], "boxes": "flags.csv"}
+    case.write().run()
+    assert {k: case.workspace.train_coco(k).read_text() for k in range(3)} == wanted
+
+
+def test_flags_and_ids_of_coco_that_make_no_sense_are_faults(case: Case) -> None:
+    case.root.mkdir()
+    flagged(case)
+    path = case.root / "boxes.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["iscrowd"] = "perhaps"
+    content["annotations"][1]["bbox"] = [5, 2, 0, 40]
+    content["annotations"][2]["id"] = 1
+    content["categories"].append({"id": 3, "name": "bat"})
+    path.write_text(json.dumps(content))
+    text = "\n".join(case.faults())
+    assert "annotation 1: iscrowd must be 0 or 1, found 'perhaps'" in text
+    assert "annotation 2: xmax 5 must be above xmin 5" in text
+    assert "2 of the annotations have the id 1" in text
+    assert "2 of the categories have the id 3" in text
+
+
+def test_boxes_in_the_videos_of_one_fold_are_a_warning(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    case.write().run()
+    folds = read_splits(case.workspace.splits).set_index("video")["fold"]
+    names = [name for name, label in case.train if folds[name] == 0][:2]
+    case.boxes = [[name, 3, "fall", 1, 2, 31, 42.5] for name in names]
+    capsys.readouterr()
+    assert case.write().run() == ExitCode.OK
+    out = capsys.readouterr().out
+    assert "warning: all 2 boxes are in videos of fold 0" in out
+    assert "no boxes in the validation clips of folds 1, 2" in out

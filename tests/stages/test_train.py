@@ -72,6 +72,26 @@ def test_after_a_failure_nothing_more_is_started(tiny, monkeypatch):
     assert started == [("clips", 0)]
 
 
+def test_a_detector_without_boxes_to_learn_from_stops_before_anything_is_trained(tiny, launched):
+    path = tiny.workspace.train_coco(0)
+    coco = json.loads(path.read_text())
+    path.write_text(json.dumps({**coco, "images": [], "annotations": []}))
+    with pytest.raises(UserError, match=r"'boxes' has no boxes to learn from in the training clips of fold 0"):
+        train(0, tiny.root)
+    assert launched == []
+    train(0, tiny.root, only=["clips"])
+    assert names(launched) == [("clips", 0)]
+
+
+def test_a_detector_without_boxes_to_validate_on_is_trained(tiny, launched, capsys):
+    path = tiny.workspace.val_coco(0)
+    coco = json.loads(path.read_text())
+    path.write_text(json.dumps({**coco, "annotations": [{**box, "iscrowd": 1} for box in coco["annotations"]]}))
+    train(0, tiny.root, only=["boxes"])
+    assert names(launched) == [("boxes", 0)]
+    assert "it is trained without validation" in capsys.readouterr().out
+
+
 def test_members_and_folds_can_be_chosen(tiny, launched):
     train(0, tiny.root, only=["clips"], folds=[1, 0])
     assert names(launched) == [("clips", 1), ("clips", 0)]
