@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from actionpipe import scalars
 from actionpipe.class_names import check_alike, hint, in_order
+from actionpipe.endings import files_with
 from actionpipe.errors import UserError
 from actionpipe.rule import Data, Detect, Distrust, Prefer, Rule
 from actionpipe.splits.faults import Faults
@@ -194,12 +195,22 @@ def _refuse_alike(classes: list[str]) -> None:
 
 
 def find(data: Path, given: Path | None = None) -> Path:
-    """The competition file: the one given, else ``DATA/competition.yaml``, else the original challenge."""
+    """The competition file: the one given, else ``DATA/competition.yaml`` (or ``.yml``), else the original challenge.
+
+    Raises:
+        UserError: several files may be meant.
+    """
     if given is not None:
         shipped = COMPETITIONS / f"{given}.yaml"
         return shipped if not given.exists() and shipped.exists() else given
     own = data / "competition.yaml"
-    return own if own.exists() else DEFAULT
+    if own.exists():
+        return own
+    # Passed over, the original challenge would be solved in its place.
+    named = [path for path in files_with(data, ".yaml", ".yml") if path.stem.lower() == "competition"]
+    if len(named) > 1:
+        raise UserError(f"{', '.join(map(str, named))}: rename the one that counts competition.yaml")
+    return named[0] if named else DEFAULT
 
 
 def load(path: Path) -> Competition:

@@ -6,6 +6,7 @@ from actionpipe.class_names import hint, in_order
 from actionpipe.datasets.label_map import read_label_map
 from actionpipe.datasets.lines import read_text
 from actionpipe.datasets.listed import Dataset, Listed, Options, Split
+from actionpipe.endings import files_with
 from actionpipe.splits.faults import Faults
 from actionpipe.splits.tables import Row, read_rows
 
@@ -26,7 +27,7 @@ def read_kinetics(source: Path, options: Options, faults: Faults) -> Dataset:
         options: ``classes``, the label map; without it the classes are the labels, sorted.
         faults: takes unknown labels and words of the column ``split``, and times that are no numbers.
     """
-    paths = sorted(source.glob("*.csv")) if source.is_dir() else [source]
+    paths = files_with(source, ".csv") if source.is_dir() else [source]
     if not paths:
         faults.add("files", f"no CSV file in {source}; name the folder of train.csv, validate.csv and test.csv")
     classes = list(read_label_map(options.classes, faults).values()) if options.classes else []

@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from actionpipe.class_names import hint
+from actionpipe.class_names import hint, in_order, is_other_order
 from actionpipe.datasets.lines import read_text
 from actionpipe.datasets.mmaction import FRAMES, parse_line
+from actionpipe.endings import ending
 from actionpipe.errors import UserError
 from actionpipe.splits.faults import Faults, some
 from actionpipe.splits.tables import read_rows
 
 Label = TypeVar("Label")
+TABLES = (".csv", ".tsv")
 NAMED = 10
 """So many clips without scores are named; a table of all folds beside the scores of one lacks most."""
 
@@ -59,7 +61,7 @@ def _labelled_lines(
     """
     rows = (
         _csv_rows(path, video_column, label_column, faults)
-        if path.suffix == ".csv"
+        if ending(path) in TABLES
         else _list_rows(path, classes, faults)
     )
     found: dict[str, dict[int, str]] = {}
@@ -123,6 +125,12 @@ def _csv_rows(path: Path, video_column: str, label_column: str, faults: Faults) 
 def _list_rows(path: Path, classes: Sequence[str], faults: Faults) -> list[tuple[int, str, str]]:
     if not path.is_file():
         raise UserError(f"no labels at {path}; give a .csv table or a list of mmaction2")
+    if is_other_order(classes, ordered := in_order(classes)) and all(name.isdecimal() for name in classes):
+        raise UserError(
+            f"the scores have the columns {', '.join(classes[:5])}, …, and {path} numbers the classes: its 2 may be "
+            f"the column '{classes[2]}' or the class '2'. Give the labels as a .csv table, or scores with the columns "
+            f"in the order {', '.join(ordered[:5])}, …: bash inference.sh makes them so"
+        )
     rows: list[tuple[int, str, str]] = []
     for line, content in enumerate(read_text(path, faults).split("\n"), start=1):
         if not content.strip():

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from actionpipe.csv_dialect import describe_undecodable, find_dialect
 from actionpipe.splits.faults import Faults
 
 
@@ -12,6 +13,7 @@ def find_file(source: Path, name: str, faults: Faults) -> Path | None:
     if (source / name).is_file():
         return source / name
     found = sorted(source.rglob(name))
+    found = found or sorted(path for path in source.rglob("*") if path.name.lower() == name.lower())
     if len(found) == 1:
         return found[0]
     if found:
@@ -24,11 +26,11 @@ def find_file(source: Path, name: str, faults: Faults) -> Path | None:
 def read_text(path: Path, faults: Faults) -> str:
     """The text of a UTF-8 file, with or without a byte-order mark; empty, and a fault, when it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding=find_dialect(path, ()).encoding)
     except OSError as error:
         faults.add("files", f"{path} cannot be read: {error.strerror or error}; correct the path")
     except UnicodeDecodeError as error:
-        faults.add("files", f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8")
+        faults.add("files", describe_undecodable(path, error))
     return ""
 
 

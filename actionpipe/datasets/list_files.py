@@ -5,6 +5,7 @@ from pathlib import Path
 
 from actionpipe.datasets.label_map import read_label_map
 from actionpipe.datasets.listed import Options, Split
+from actionpipe.endings import files_with
 from actionpipe.splits.faults import Faults
 
 WORDS: dict[Split, set[str]] = {"train": {"train"}, "val": {"val", "valid", "validation"}, "test": {"test"}}
@@ -26,7 +27,7 @@ def find_lists(source: Path, options: Options, faults: Faults) -> dict[Split, Pa
         return {"train": source}
     found: dict[Split, Path] = {}
     for part, words in WORDS.items():
-        paths = [path for path in sorted(source.glob("*.txt")) if words & set(re.split(r"[^a-z]+", path.stem.lower()))]
+        paths = [path for path in files_with(source, ".txt") if words & set(re.split(r"[^a-z]+", path.stem.lower()))]
         numbered = [path for path in paths if re.search(rf"split_?0*{options.split}(?!\d)", path.stem.lower())]
         paths = numbered or paths
         if len(paths) > 1:
@@ -46,7 +47,7 @@ def find_label_map(source: Path, options: Options, faults: Faults) -> tuple[Path
     path = options.classes
     if path is None:
         folder = source if source.is_dir() else source.parent
-        paths = sorted(folder.glob("*label_map*.txt*"))
+        paths = sorted(file for file in folder.glob("*") if re.search(r"label_map.*\.txt", file.name.lower()))
         if len(paths) != 1:
             found = f"{len(paths)} label_map*.txt in {folder}"
             faults.add("map", f"{found}; name the file with one class a line (ids count from 0): --classes FILE")

@@ -62,7 +62,7 @@ def check_submission(path: Path, template: Path, table: Table, classes: Sequence
             f"{path} begins with a byte-order mark, which some judges take for a part of the first column's name; "
             "save it as 'UTF-8' without one"
         )
-    lines = _rows(path, content)
+    lines = _rows(path, content, expected.delimiter)
     header = lines[0][1] if lines else []
     faults += _header_faults(path, header, expected)
     if not {table.video, table.label} <= set(header):
@@ -100,10 +100,10 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _rows(path: Path, content: bytes) -> list[Line]:
+def _rows(path: Path, content: bytes, delimiter: str) -> list[Line]:
     try:
         # The text as it is: StringIO without newline="" would change line ends in quoted cells.
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True, delimiter=delimiter)
         lines, before = [], 0
         for cells in reader:
             if cells:

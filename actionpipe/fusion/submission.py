@@ -7,6 +7,7 @@ from pathlib import Path
 
 from actionpipe import files
 from actionpipe.competition import Table
+from actionpipe.csv_dialect import describe_undecodable, find_dialect
 from actionpipe.errors import UserError
 from actionpipe.fusion.tables import raise_faults
 
@@ -19,6 +20,8 @@ class Submission:
     rows: list[list[str]]
     video: int
     label: int
+    delimiter: str = ","
+    """What parts the cells of the template, and so of what is written."""
 
     @property
     def videos(self) -> list[str]:
@@ -33,7 +36,7 @@ class Submission:
             label_of_video: the class name of every video in ``videos``.
         """
         with files.atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = csv.writer(file, lineterminator="\n", delimiter=self.delimiter)
             writer.writerow(self.header)
             for row in self.rows:
                 filled = list(row)
@@ -53,15 +56,18 @@ def read_submission(path: Path, table: Table) -> Submission:
             them, with line numbers.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+        dialect = find_dialect(path, (table.video, table.label))
+        with path.open(encoding=dialect.encoding, newline="") as file:
+            reader = csv.reader(file, delimiter=dialect.delimiter)
             lines = [(reader.line_num, row) for row in reader if row]
     except FileNotFoundError:
         raise UserError(
             f"no {path.name} at {path}; put the competition's template there, with the columns "
             f"{table.video},{table.label} and one row a test video"
         ) from None
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(describe_undecodable(path, error)) from None
+    except csv.Error as error:
         raise UserError(f"{path} is not a UTF-8 CSV file: {error}; save it as one") from None
     header = lines[0][1] if lines else []
     missing = [column for column in (table.video, table.label) if column not in header]
@@ -82,4 +88,4 @@ def read_submission(path: Path, table: Table) -> Submission:
         else:
             line_of_video[row[video]] = number
     raise_faults(faults)
-    return Submission(header, [row for _, row in lines[1:]], video, header.index(table.label))
+    return Submission(header, [row for _, row in lines[1:]], video, header.index(table.label), dialect.delimiter)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actionpipe.csv_dialect import describe_undecodable, find_dialect
 from actionpipe.errors import TableError, UserError
 
 MOST_FAULTS = 20
@@ -30,12 +31,21 @@ def read_text_table(path: Path, columns: Sequence[str], advice: str) -> pd.DataF
             # A line with too many cells is a fault; by itself pandas would take the first column for an index, or
             # (index_col=False) drop the last cell with a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
+            dialect = find_dialect(path, columns)
             table = pd.read_csv(
-                path, dtype=str, na_filter=False, skip_blank_lines=False, index_col=False, encoding="utf-8-sig"
+                path,
+                dtype=str,
+                na_filter=False,
+                skip_blank_lines=False,
+                index_col=False,
+                encoding=dialect.encoding,
+                sep=dialect.delimiter,
             )
     except FileNotFoundError:
         raise UserError(f"no table at {path}; {advice}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(describe_undecodable(path, error)) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise UserError(f"{path} is not a whole CSV table ({error}); {advice}") from None
     missing = [column for column in columns if column not in table.columns]
     if missing:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from actionpipe.class_names import in_order
+from actionpipe.endings import files_with
 from actionpipe.planning.machine import Machine
 from actionpipe.planning.material import Material
 from actionpipe.splits.boxes import COLUMNS
@@ -47,7 +48,7 @@ def plan_detector(workspace: Workspace, material: Material, machine: Machine) ->
 
 def _coco(workspace: Workspace) -> tuple[Path, list[str], int] | None:
     """The first COCO file of the user's: path, its classes that have boxes, and their number."""
-    for path in sorted(workspace.root.glob("*.json")):
+    for path in files_with(workspace.root, ".json"):
         if OURS.fullmatch(path.name):
             continue
         try:

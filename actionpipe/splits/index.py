@@ -1,5 +1,6 @@
 """Which video of a manifest a name in a user's table means."""
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
@@ -50,7 +51,7 @@ class VideoIndex:
 def leaves_folder(name: str) -> bool:
     """Whether a name is absolute or climbs out of its folder, on any system."""
     parts = name.replace("\\", "/").split("/")
-    return ".." in parts or parts[0] == "" or (len(parts[0]) == 2 and parts[0][1] == ":")
+    return ".." in parts or parts[0] == "" or re.fullmatch("[A-Za-z]:", parts[0]) is not None
 
 
 def video_of_directory(manifest: Manifest, names: Iterable[str]) -> dict[str, str]:

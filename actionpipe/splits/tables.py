@@ -8,6 +8,8 @@ from pathlib import Path
 
 from actionpipe.class_names import check_alike, is_other_order
 from actionpipe.competition import Competition
+from actionpipe.csv_dialect import describe_undecodable, find_dialect
+from actionpipe.endings import in_other_case
 from actionpipe.errors import UserError
 from actionpipe.splits.faults import Faults
 from actionpipe.workspace import Part, Workspace
@@ -31,13 +33,14 @@ def read_rows(
     Cells stay text: ``007`` and ``NA`` are names. Blank lines are passed over.
 
     Args:
-        path: a UTF-8 file, with or without a byte-order mark.
-        columns: the columns needed, and for each where its name comes from (``table.video``), for the message.
+        path: a UTF-8 file, with or without a byte-order mark, or one as Excel writes it (see ``find_dialect``).
+        columns: the columns needed, and for each where its name comes from, for the message: a key of the competition
+            file (``table.video``) or a flag (``--video-column``).
         faults: takes what is wrong.
         hint: what to do when the file is not there.
         may_be_empty: columns whose cells may be empty.
     """
-    numbered = _read(path, faults, hint)
+    numbered = _read(path, columns, faults, hint)
     if not numbered or not _header_is_whole(path, numbered[0][1], columns, faults):
         return []
     header = numbered[0][1]
@@ -140,16 +143,19 @@ def read_videos(workspace: Workspace, competition: Competition, part: Part) -> l
     return [row.cells[competition.table.video] for row in rows]
 
 
-def _read(path: Path, faults: Faults, hint: str) -> list[tuple[int, list[str]]]:
+def _read(path: Path, columns: Mapping[str, str], faults: Faults, hint: str) -> list[tuple[int, list[str]]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            numbered = _numbered(file.read())
+        dialect = find_dialect(path, columns)
+        with path.open(encoding=dialect.encoding, newline="") as file:
+            numbered = _numbered(file.read(), dialect.delimiter)
     except FileNotFoundError:
-        faults.add("missing file", f"{path}: no such file; {hint}")
+        other = in_other_case(path)
+        near = f"there is {other.name}: rename it" if other is not None else hint
+        faults.add("missing file", f"{path}: no such file; {near}")
     except OSError as error:
         faults.add("missing file", f"{path} cannot be read ({error.strerror}); {hint}")
     except UnicodeDecodeError as error:
-        faults.add("encoding", f"{path}: byte {error.start} is not UTF-8; save the table as 'CSV UTF-8'")
+        faults.add("encoding", describe_undecodable(path, error))
     except csv.Error as error:
         faults.add("encoding", f"{path} is not a CSV table ({error}); save it as 'CSV UTF-8', cells parted by commas")
     else:
@@ -159,10 +165,10 @@ def _read(path: Path, faults: Faults, hint: str) -> list[tuple[int, list[str]]]:
     return []
 
 
-def _numbered(text: str) -> list[tuple[int, list[str]]]:
+def _numbered(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
     """(first line, cells) of every row that is not blank. A quoted cell may span lines."""
     # StringIO with newline="" cuts at CR and LF only, as CSV does; str.splitlines would cut names at other separators.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     rows = []
     before = 0
     for cells in reader:
@@ -175,7 +181,9 @@ def _numbered(text: str) -> list[tuple[int, list[str]]]:
 def _header_is_whole(path: Path, header: Sequence[str], columns: Mapping[str, str], faults: Faults) -> bool:
     missing = [column for column in columns if column not in header]
     for column in missing:
-        where = f"its name comes from {columns[column]} of the competition file" if columns[column] else "add it"
+        source = columns[column]
+        where = f"its name comes from {source} of the competition file" if source else "add it"
+        where = f"name the right one with {source}" if source.startswith("--") else where
         faults.add("missing column", f"{path}, line 1: no column '{column}'; there are {_quoted(header)}; {where}")
     double = sorted({column for column in columns if header.count(column) > 1})
     for column in double:

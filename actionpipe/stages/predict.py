@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from actionpipe.command import run
+from actionpipe.endings import ending
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import write_text
 from actionpipe.flags import (
@@ -119,7 +120,7 @@ def command(
     device: Device = "auto",
 ) -> ExitCode:
     """Say what is to be seen in videos: the most probable classes with their probabilities."""
-    if json_file is not None and str(json_file) != "-" and json_file.suffix != ".json":
+    if json_file is not None and str(json_file) != "-" and ending(json_file) != ".json":
         raise UserError(f"--json takes a file that ends in .json, or -; found '{json_file}'")
     return predict(
         videos,

@@ -107,6 +107,7 @@ def _read_boxes(
     faults: "Faults",
 ) -> "list[Box] | None":
     """The detector's boxes; None when there are none to be had and a trained detector makes up for them."""
+    from actionpipe.endings import ending
     from actionpipe.splits.artefacts import coco_paths
     from actionpipe.splits.boxes import BoxChecker, read_box_table
     from actionpipe.splits.coco_boxes import read_coco_boxes
@@ -123,7 +124,7 @@ def _read_boxes(
     if manifest is None:
         return []
     checker = BoxChecker(manifest, {video.entry.frames_dir for video in train}, detector.classes, faults)
-    if path.suffix.lower() == ".json":
+    if ending(path) == ".json":
         return read_coco_boxes(path, manifest, checker, faults)
     return read_box_table(path, checker, faults)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from actionpipe.endings import ending
 from actionpipe.errors import UserError
 
 State = dict[str, torch.Tensor]
@@ -118,7 +119,7 @@ def read_state(path: Path) -> State:
 
 def read_weights(path: Path) -> Weights:
     """The tensors of a weights file, as ``read_state``, and the names of its classes, where it has them."""
-    if path.suffix == ".safetensors":
+    if ending(path) == ".safetensors":
         from safetensors.torch import load_file
 
         try:

@@ -34,7 +34,7 @@ def test_find(videos: list[str], name: str, found: list[str]) -> None:
 
 def test_names_that_leave_the_folder() -> None:
     assert all(leaves_folder(name) for name in ("../a", "/a", "x/../a", "C:\\a", "..\\a", "\\a"))
-    assert not any(leaves_folder(name) for name in ("a", "x/a", "..a", "a..b", "a:b"))
+    assert not any(leaves_folder(name) for name in ("a", "x/a", "..a", "a..b", "a:b", "0:/a"))
 
 
 def test_video_of_directory_is_keyed_by_the_tables_names() -> None:
