@@ -30,6 +30,11 @@ def is_other_order(found: Sequence[str], wanted: Sequence[str]) -> bool:
     return list(found) != list(wanted) and sorted(found) == sorted(wanted)
 
 
+def alike_in_other_order(found: Sequence[str], wanted: Sequence[str]) -> bool:
+    """``is_other_order`` of names that may differ in how they are written."""
+    return is_other_order([_folded(name) for name in found], [_folded(name) for name in wanted])
+
+
 def check_alike(
     lines_of_name: Mapping[str, Sequence[object]],
     where: str,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actionpipe.class_names import alike_in_other_order
 from actionpipe.errors import TableError, UserError
 
 if TYPE_CHECKING:
@@ -207,7 +208,12 @@ def _class_names(given: Path | str | Sequence[str] | None, known: Sequence[str] 
         faults = Faults()
         names = list(read_label_map(Path(given), faults).values())
         faults.stop()
-        return names
+        given = names
+    if given is not None and known is not None and alike_in_other_order(given, known):
+        raise UserError(
+            f"{checkpoint} has these classes in another order, {', '.join(known[:5])}, …; the scores would be given to "
+            "the wrong ones: leave --classes away"
+        )
     if given is None and known is None:
         raise UserError(
             f"{checkpoint} does not say what its classes are; name a file with one class a line: "

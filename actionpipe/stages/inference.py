@@ -91,7 +91,8 @@ def infer(
 
     workspace = Workspace(data)
     path = competitions.find(data, competition_file)
-    competition = resolve_competition(workspace, competitions.load(path))
+    written = competitions.load(path)
+    is_told, competition = written.classes != "auto", resolve_competition(workspace, written)
     processes = choose(gpus, device)
     chosen = choose_engine(engine, precision, processes, graphs=compile_graphs)
     if videos is not None and chosen.name == "reference":
@@ -115,22 +116,25 @@ def infer(
     if tune:
         # Rules are chosen before the test clips are looked at: what these need depends on the rules.
         held_out = [task for task in tasks if task.scored == "val" or task.kind == "clips"]
-        _make(held_out, Setting(workspace, competition, chosen, videos, ("val", *every), protocol), processes, job)
+        setting = Setting(workspace, competition, chosen, videos, ("val", *every), protocol)
+        _make(held_out, setting, processes, job, is_told=is_told)
         tune_fusion(data, competition_file)
     fused = fusion_of(workspace, competition, as_written=as_written).competition
     rest = [task for task in tasks if not tune or task not in held_out]
-    _make(
-        rest, Setting(workspace, fused, chosen, videos, every, protocol), processes, {**job, "as_written": as_written}
-    )
+    setting = Setting(workspace, fused, chosen, videos, every, protocol)
+    _make(rest, setting, processes, {**job, "as_written": as_written}, is_told=is_told)
     return postprocess(data, competition_file, as_written=as_written, ladder=ladder, allow_unreadable=allow_unreadable)
 
 
-def _make(tasks: Sequence[Task], setting: "Setting", processes: Processes, job: Mapping[str, Any]) -> None:
+def _make(
+    tasks: Sequence[Task], setting: "Setting", processes: Processes, job: Mapping[str, Any], *, is_told: bool
+) -> None:
     """Make the tables of the tasks that are not there, out of date, or do not go far enough.
 
     Raises:
-        UserError: a process stopped; it has said why.
+        UserError: a process stopped, which has said why; or a checkpoint has the classes in another order.
     """
+    from actionpipe.predict.class_order import check_class_order
     from actionpipe.predict.current import count_current
 
     current = count_current(tasks, setting)
@@ -139,6 +143,8 @@ def _make(tasks: Sequence[Task], setting: "Setting", processes: Processes, job: 
     print(f"{len(tasks)} tables of scores and detections, {current} of them current {how}", flush=True)
     if current == len(tasks):
         return
+    for note in check_class_order(tasks, setting.workspace, setting.competition, is_told=is_told):
+        print(f"note: {note}", flush=True)
     content = {**job, "exhaustive": setting.exhaustive, "tasks": to_json(tasks)}
     if (status := processes.run("actionpipe.predict.job", json.dumps(content))) != 0:
         raise UserError(

@@ -104,3 +104,33 @@ def test_the_command_line(tiny, tmp_path):
     assert result.returncode == 0, result.stderr
     assert f"next: python postprocess.py --data {tiny.root}" in result.stdout
     assert stage("adopt", path, "--model", "clips", "--data", tiny.root).returncode == 2
+
+
+def test_the_order_of_the_dump_can_be_told(tiny, tmp_path):
+    order = tmp_path / "classes.txt"
+    order.write_text("still\nleft\nright\n")
+    path = dump(tmp_path / "m.pkl", VECTORS)
+    table = pd.read_csv(adopt(path, "clips", tiny.root, classes=order))
+    assert list(table.columns) == ["video_filename", "left", "right", "still"]
+    assert np.allclose(table[["still", "left", "right"]], VECTORS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("left\nright\nStill\n", "'Still' is not a class .did you mean 'still'. They differ in case"),
+        ("left\nright\n", "lacks the class 'still'"),
+        ("left\nright\nleft\n", "'left' stands on"),
+    ],
+)
+def test_an_order_of_other_classes_is_refused(tiny, tmp_path, text, said):
+    (tmp_path / "classes.txt").write_text(text)
+    with pytest.raises(UserError, match=said):
+        adopt(dump(tmp_path / "m.pkl", VECTORS), "clips", tiny.root, classes=tmp_path / "classes.txt")
+    assert not tiny.workspace.scores("clips", 0, "test").exists()
+
+
+def test_an_order_that_nobody_wrote_down_is_said(tiny, tmp_path, capsys):
+    tiny.write_competition(classes="auto")
+    adopt(dump(tmp_path / "m.pkl", VECTORS), "clips", tiny.root)
+    assert "taken to be left, right, still, in this order" in capsys.readouterr().out
