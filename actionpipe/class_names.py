@@ -47,7 +47,7 @@ def check_alike(
 
     Names that differ in blanks, in how letters are composed, in their width or in letters that are not seen are a
     fault. Those that differ in case, in how words are joined or in how a number is written may be meant: a warning,
-    and nothing at all for names that the user has listed as classes.
+    said among the faults where there are any, and nothing at all for names that the user has listed as classes.
 
     Args:
         lines_of_name: where each name stands.
@@ -57,7 +57,8 @@ def check_alike(
         meant: the names are a list of classes that the user wrote.
     """
     names = list(lines_of_name)
-    for alike in _groups(names, _plain):
+    surely = _groups(names, _plain)
+    for alike in surely:
         keep = _keeper(alike, lines_of_name)
         others = [name for name in alike if name != keep]
         standing = "; ".join(f"{shown(name)} {_count(lines_of_name[name], unit)}" for name in alike)
@@ -74,11 +75,16 @@ def check_alike(
         keep = _keeper(spelled, lines_of_name)
         standing = "; ".join(f"{shown(name)} {_count(lines_of_name[name], unit)}" for name in spelled)
         reasons = ", ".join(dict.fromkeys(r for name in spelled if name != keep for r in differences(name, keep)))
-        faults.warn(
+        text = (
             f"{where}: {standing} are classes of their own; they differ in {reasons} alone. If they are one class, "
             f"write {shown(keep)} for {_and([shown(name) for name in spelled if name != keep])}; if they are meant, "
             "list them under classes: in the competition file"
         )
+        # A warning would not be seen before the faults are mended, and then the table be mended twice.
+        if surely:
+            faults.add("alike", text)
+        else:
+            faults.warn(text)
     count = Counter(map(_plain, names))
     faults.warnings += [
         f"{where}: the class {shown(name)} has blanks around it or letters that are not seen; they stay a part of its "

@@ -203,6 +203,16 @@ def find(data: Path, given: Path | None = None) -> Path:
     if given is not None:
         shipped = COMPETITIONS / f"{given}.yaml"
         return shipped if not given.exists() and shipped.exists() else given
+    own = own_file(data)
+    return own if own.exists() else DEFAULT
+
+
+def own_file(data: Path) -> Path:
+    """``DATA/competition.yaml``, there or not; or what is there in its place, ``competition.yml`` or in capitals.
+
+    Raises:
+        UserError: several files may be meant.
+    """
     own = data / "competition.yaml"
     if own.exists():
         return own
@@ -210,7 +220,7 @@ def find(data: Path, given: Path | None = None) -> Path:
     named = [path for path in files_with(data, ".yaml", ".yml") if path.stem.lower() == "competition"]
     if len(named) > 1:
         raise UserError(f"{', '.join(map(str, named))}: rename the one that counts competition.yaml")
-    return named[0] if named else DEFAULT
+    return named[0] if named else own
 
 
 def load(path: Path) -> Competition:

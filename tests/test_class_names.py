@@ -95,6 +95,13 @@ def test_all_faults_are_told_at_once() -> None:
     assert len(found("walk", "walk ", "run", "run ", " run").lines) == 2
 
 
+def test_what_may_be_meant_is_said_with_the_faults() -> None:
+    faults = found("walk", "walk ", "run", "Run")
+    assert len(faults.lines) == 2
+    assert "if they are meant" in faults.lines[1]
+    assert not faults.warnings
+
+
 @given(st.text(min_size=1), st.sampled_from(["\u200b", " ", "\u00ad", "\ufeff"]))
 def test_a_letter_that_is_not_seen_at_the_end_is_always_noticed(name: str, letter: str) -> None:
     assert found(name, name + letter)

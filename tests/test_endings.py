@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from actionpipe.competition import DEFAULT, find
+from actionpipe.competition import DEFAULT, find, own_file
 from actionpipe.datasets.labelled import read_labels
 from actionpipe.datasets.list_files import find_label_map, find_lists
 from actionpipe.datasets.listed import Options
@@ -51,8 +51,9 @@ def test_lists_and_label_maps_may_be_in_capitals(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["competition.yml", "competition.YAML", "Competition.Yml"])
 def test_a_competition_file_is_not_passed_over_for_its_ending(tmp_path: Path, name: str) -> None:
     assert find(tmp_path) == DEFAULT
+    assert own_file(tmp_path) == tmp_path / "competition.yaml"
     (tmp_path / name).touch()
-    assert find(tmp_path) == tmp_path / name
+    assert find(tmp_path) == own_file(tmp_path) == tmp_path / name
     (tmp_path / "competition.Yaml").touch()
     with pytest.raises(UserError, match="rename the one that counts"):
         find(tmp_path)

@@ -96,6 +96,12 @@ def test_a_checkpoint_that_says_nothing_is_told(make, random_weights, tiny, tmp_
     assert make(path, recipe=str(tiny.clip_recipe), classes=tmp_path / "map.txt").classes == CLASSES
 
 
+def test_a_class_map_in_another_order_is_refused(make, checkpoint):
+    assert make(checkpoint, classes=CLASSES).classes == CLASSES
+    with pytest.raises(UserError, match=r"has these classes in another order, left, right, still"):
+        make(checkpoint, classes=CLASSES[::-1])
+
+
 def test_a_class_map_that_is_too_short_is_refused(make, checkpoint, folder):
     with pytest.raises(UserError, match="another number of classes"):
         make(checkpoint, classes=["left", "right"]).predict(folder)

@@ -53,6 +53,7 @@ def make_data(
         TableError: the lists have faults; all are named and nothing was written.
     """
     from actionpipe import files
+    from actionpipe.competition import own_file
     from actionpipe.datasets.kinds import READERS, read_dataset
     from actionpipe.datasets.listed import Options
     from actionpipe.datasets.tables import make_tables, propose_competition
@@ -72,7 +73,7 @@ def make_data(
         files.write_text(data / name, text)
     if "test_truth.csv" not in texts:
         (data / "test_truth.csv").unlink(missing_ok=True)
-    own = data / "competition.yaml"
+    own = own_file(data)
     kept = own.exists() and own.read_bytes() != proposed.encode()
     path = data / "competition.proposed.yaml" if kept else own
     files.write_text(path, proposed)

@@ -27,11 +27,12 @@ def plan(data: Path, out: Path | None = None, *, memory_gib: float | None = None
     Raises:
         UserError: a table is wrong, there are too few classes or clips, or ``out`` is there already.
     """
+    from actionpipe.competition import own_file
     from actionpipe.files import write_text
     from actionpipe.planning.machine import find_machine
     from actionpipe.planning.proposal import propose
 
-    own = data / "competition.yaml"
+    own = own_file(data)
     if out is not None and out.exists():
         raise UserError(f"--out {out} is there already and is left as it is; move it away, or name another file")
     path = out or (data / "competition.proposed.yaml" if own.exists() else own)

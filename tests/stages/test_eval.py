@@ -82,3 +82,20 @@ def test_wrong_input_writes_nothing(tables: tuple[list[Path], Path], tmp_path: P
     with pytest.raises(UserError, match="has no scores for"):
         evaluate(paths, labels, out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["LABELS.CSV", "labels.csv", "labels.TSV"])
+def test_labels_from_excel_are_worth_the_same(tables: tuple[list[Path], Path], tmp_path: Path, name: str) -> None:
+    paths, labels = tables
+    evaluate(paths, labels, tmp_path / "one")
+    mark = "\t" if name.endswith("TSV") else ";"
+    (tmp_path / "excel").mkdir()
+    (tmp_path / "excel" / name).write_text(labels.read_text().replace(",", mark), encoding="utf-16")
+    evaluate(paths, tmp_path / "excel" / name, tmp_path / "other")
+    assert (tmp_path / "other/statistics.csv").read_text() == (tmp_path / "one/statistics.csv").read_text()
+
+
+def test_a_wrong_column_names_the_flag_of_this_command(tables: tuple[list[Path], Path]) -> None:
+    paths, labels = tables
+    with pytest.raises(UserError, match=r"no column 'label'; there are .*; name the right one with --label-column"):
+        evaluate(paths, labels, label_column="label")

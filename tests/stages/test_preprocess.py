@@ -571,3 +571,18 @@ def test_boxes_in_the_videos_of_one_fold_are_a_warning(case: Case, capsys: pytes
     out = capsys.readouterr().out
     assert "warning: all 2 boxes are in videos of fold 0" in out
     assert "no boxes in the validation clips of folds 1, 2" in out
+
+
+def test_labels_that_look_like_values_stay_texts(case: Case) -> None:
+    labels = ["NA", "null", "None", "nan", "007", "1.0", "True", "1e3", "2024-01-01", "no"]
+    automatic(case, labels).run()
+    assert resolve_competition(case.workspace, load(case.root / "competition.yaml")).class_names == sorted(labels)
+    assert read_splits(case.workspace.splits)["label"].tolist() == [label for _, label in case.train]
+    case.competition["classes"] = labels
+    case.write()
+    quoted = (case.root / "competition.yaml").read_text()
+    plain = quoted.replace("'", "")
+    assert plain != quoted
+    (case.root / "competition.yaml").write_text(plain)
+    assert load(case.root / "competition.yaml").class_names == labels
+    assert case.run() == ExitCode.OK
