@@ -94,12 +94,20 @@ def check_alike(
     ]
 
 
-def hint(name: str, classes: Collection[str]) -> str:
-    """Which class a name that is none may mean, as words for a message; empty when nothing is near."""
+def twin(name: str, classes: Collection[str]) -> str | None:
+    """The class that a name is but for how it is written; None when there is none."""
     for key in (_plain, _folded):
         same = [known for known in classes if key(known) == key(name)]
         if same:
-            return f" (did you mean {same[0]!r}? They differ in {', '.join(differences(name, same[0]))})"
+            return same[0]
+    return None
+
+
+def hint(name: str, classes: Collection[str]) -> str:
+    """Which class a name that is none may mean, as words for a message; empty when nothing is near."""
+    same = twin(name, classes)
+    if same is not None:
+        return f" (did you mean {same!r}? They differ in {', '.join(differences(name, same))})"
     of_folded = {_folded(known): known for known in classes}
     near = difflib.get_close_matches(_folded(name), list(of_folded), 1)
     return f" (did you mean {of_folded[near[0]]!r}?)" if near else ""

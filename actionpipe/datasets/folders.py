@@ -3,7 +3,7 @@
 import unicodedata
 from pathlib import Path
 
-from actionpipe.class_names import in_order
+from actionpipe.class_names import hint, in_order, twin
 from actionpipe.datasets.listed import Dataset, Listed, Options, Split
 from actionpipe.datasets.source_group import group_by_name
 from actionpipe.splits.faults import Faults
@@ -47,6 +47,10 @@ def read_folders(source: Path, options: Options, faults: Faults) -> Dataset:  # 
             continue
         split = split_of[path.parts[0]] if parted else "train"
         label = _composed(path.parts[depth]) if len(path.parts) > depth + 1 else None
+        if label is not None and label not in classes and (split != "test" or twin(label, classes)):
+            folders_said = f"'{label}' is no folder of training clips{hint(label, classes)}"
+            faults.add("outside", f"{where}: {folders_said}; move it into one: {', '.join(sorted(classes))}")
+            continue
         if split == "test" and label not in classes:
             label = None
         elif label is None:

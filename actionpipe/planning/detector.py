@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from actionpipe.class_names import in_order
+from actionpipe.class_names import check_alike, in_order
 from actionpipe.endings import files_with
 from actionpipe.planning.machine import Machine
 from actionpipe.planning.material import Material
@@ -31,6 +31,10 @@ def plan_detector(workspace: Workspace, material: Material, machine: Machine) ->
     if table.exists():
         faults = Faults()
         rows = read_rows(table, dict.fromkeys(COLUMNS, ""), faults, hint="")
+        lines_of_class: dict[str, list[int]] = {}
+        for row in rows:
+            lines_of_class.setdefault(row.cells["class"], []).append(row.line)
+        check_alike(lines_of_class, table.name, faults)
         if faults:
             return None, f"no detector: {table.name} cannot be used ({faults.lines[0]}); mend it and plan again"
         classes, boxes, path = in_order(row.cells["class"] for row in rows), len(rows), table

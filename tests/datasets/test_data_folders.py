@@ -159,3 +159,26 @@ def test_folders_that_look_alike_are_refused_or_noted(tmp_path: Path) -> None:
     dataset = read("folders", tmp_path / "meant")
     assert dataset.classes == ["Walk", "run", "walk"]
     assert any("they differ in case alone" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("val/Walk/1.mp4", "'Walk' is no folder of training clips (did you mean 'walk'? They differ in case)"),
+        ("val/jump/1.mp4", "'jump' is no folder of training clips; move it into one: run, walk"),
+        ("test/walk_/1.mp4", None),
+        ("test/wa\u00adlk/1.mp4", "They differ in letters that are not seen"),
+        ("test/Walk/1.mp4", "They differ in case"),
+        ("test/session/1.mp4", None),
+    ],
+)
+def test_folders_of_other_parts_are_those_of_the_training(tmp_path: Path, path: str, said: str | None) -> None:
+    touch(tmp_path, *(f"train/{name}/{number}.mp4" for name in ("walk", "run") for number in range(2)), path)
+    if not path.startswith("test/"):
+        touch(tmp_path, "test/0.mp4")
+    if said is None:
+        assert read("folders", tmp_path).classes == ["run", "walk"]
+    else:
+        with pytest.raises(TableError) as caught:
+            read("folders", tmp_path)
+        assert said in str(caught.value)
