@@ -1,9 +1,11 @@
 """The atomic way to write a file: whole under its name, or not at all."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,23 +16,29 @@ from actionpipe.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+PART = ".part"
+"""How the names of temporary files end."""
+
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary name in ``path``'s folder; when the block ends well it is flushed and renamed to ``path``.
 
-    When the block fails, or the process dies, ``path`` is untouched.
+    When the block fails, or the process dies, ``path`` is untouched. What a process that died has left of the same file
+    is removed. A lock on the temporary file, which dies with its process, tells it from one that is being written.
 
     Raises:
         UserError: the write failed (disk full, no permission), naming the file.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".part")
-        os.close(handle)
+        _remove_left_over(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=PART)
     except OSError as error:
         raise _write_error(path, error) from error
     temporary = Path(name)
+    with contextlib.suppress(OSError):  # a file system without locks: nothing is ever taken for left over there
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -41,6 +49,38 @@ def atomic(path: Path) -> Iterator[Path]:
         raise _write_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:80]}."
+
+
+def _remove_left_over(path: Path) -> None:
+    """Remove temporary files of ``path`` whose writer has died."""
+    ours = re.compile(re.escape(_prefix(path)) + r"[a-z0-9_]{8}" + re.escape(PART))
+    with os.scandir(path.parent) as found:
+        left = [item.path for item in found if ours.fullmatch(item.name) and item.is_file(follow_symlinks=False)]
+    for name in left:
+        with contextlib.suppress(OSError):  # somebody else's, or another process was faster
+            remove_unless_held(Path(name))
+
+
+def remove_unless_held(path: Path) -> bool:
+    """Remove a file unless a process holds a lock on it; whether it was removed.
+
+    Raises:
+        OSError: it cannot be opened, locked or removed.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def _write_error(path: Path, error: OSError) -> UserError:

@@ -47,6 +47,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of ``tests/faults``."""
+    group = parser.getgroup("faults")
+    group.addoption("--kills", type=int, default=20, help="stages killed and run again, in all; 200 is the long form")
+    group.addoption("--kill-seed", type=int, default=0, help="decides the moments of the kills")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show where stages were killed and how many reruns were equal."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    tables = [text for report in reports for name, text in report.user_properties if name == "kills"]
+    if tables:
+        terminalreporter.section("kills")
+        terminalreporter.write_line("\n".join(map(str, tables)))
+
+
 @pytest.fixture(scope="session")
 def openmmlab() -> ModuleType:
     """The bridge, activated, and our own models, transforms and hooks registered. Takes seconds, once."""

@@ -118,3 +118,41 @@ def test_a_record_that_is_none_reads_as_none(tmp_path, content, expected):
     (tmp_path / "a.json").write_bytes(content.encode("latin-1"))
     assert read_record(tmp_path / "a.json") == expected
     assert read_record(tmp_path / "none.json") is None
+
+
+def killed_while_writing(path):
+    """Kill a process in the middle of an atomic write; the name of what it has left."""
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom actionpipe.files import atomic\n"
+        "with atomic(Path(sys.argv[1])) as temporary:\n    temporary.write_text('half')\n    os.kill(os.getpid(), 9)\n"
+    )
+    before = set(names(path.parent))
+    subprocess.run([sys.executable, "-c", program, str(path)], cwd=CHECKOUT, check=False)
+    (left,) = set(names(path.parent)) - before
+    return left
+
+
+def test_what_a_killed_process_has_left_is_removed_when_the_file_is_written_again(tmp_path):
+    path = tmp_path / "a.txt"
+    left = killed_while_writing(path)
+    assert left.startswith(".a.txt.") and left.endswith(".part")
+    write_text(path, "new")
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_the_temporary_file_of_a_process_at_work_is_left_alone(tmp_path):
+    path = tmp_path / "a.txt"
+    with atomic(path) as temporary:
+        temporary.write_text("slow")
+        write_text(path, "quick")
+        assert temporary.read_text() == "slow"
+    assert path.read_text() == "slow" and names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    "name", [".b.txt.abcdefgh.part", "a.txt.part", ".a.txt.part", ".a.txt.mine.part", ".a.txt.bak"]
+)
+def test_other_files_with_such_names_are_left_alone(tmp_path, name):
+    (tmp_path / name).write_text("the user's")
+    write_text(tmp_path / "a.txt", "new")
+    assert names(tmp_path) == sorted(["a.txt", name])
