@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from actionpipe import locks
 from actionpipe.errors import UserError
 
 
@@ -26,7 +27,9 @@ class Processes:
 
     def run(self, module: str, *arguments: str) -> int:
         """Run ``python -m module arguments`` in these processes, their output ours; the exit status."""
-        return subprocess.run(self.command(module, *arguments), env=self.environment(), check=False).returncode
+        return subprocess.run(
+            self.command(module, *arguments), env=self.environment(), check=False, pass_fds=locks.descriptors()
+        ).returncode
 
     def command(self, module: str, *arguments: str) -> list[str]:
         """The command that runs ``python -m module arguments`` in these processes."""

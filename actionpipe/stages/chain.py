@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from actionpipe import competition as competitions
+from actionpipe import locks
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.files import read_record, write_json
@@ -30,6 +31,7 @@ from actionpipe.workspace import Part, Workspace
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 
+@locks.one_at_a_time("run", lambda given: locks.chain_lock(given["data"]), first_node_only=True)
 def chain(
     data: Path,
     train_videos: Path,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from actionpipe import locks
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.flags import DataFolder
@@ -23,6 +24,7 @@ LISTS = "mmaction-lists"
 TABLES = ("train.csv", "sample_submission.csv", "test_truth.csv")
 
 
+@locks.one_at_a_time("data", lambda given: locks.tables_lock(given["data"]), makes_folder=True)
 def make_data(
     kind: str,
     source: Path,

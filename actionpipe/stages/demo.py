@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from actionpipe import locks
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.flags import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".mp4", ".m4v")
 
 
+@locks.one_at_a_time("demo", lambda given: locks.output_lock(given["out"]), makes_folder=True)
 def demonstrate(
     video: Path,
     out: Path,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actionpipe import files
+from actionpipe import files, locks
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+@locks.one_at_a_time(
+    "eval", lambda given: locks.output_lock(given["out"] or _beside(given["scores"][0])), makes_folder=True
+)
 def evaluate(
     scores: list[Path],
     labels: Path,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from actionpipe import competition as competitions
+from actionpipe import locks
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.flags import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from actionpipe.predict.setting import Setting
 
 
+@locks.one_at_a_time("inference", lambda given: locks.inference_lock(given["data"]), first_node_only=True)
 def infer(
     gpus: int,
     data: Path,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actionpipe import files
+from actionpipe import files, locks
 from actionpipe.command import run
 from actionpipe.competition import Competition, find, load
 from actionpipe.errors import ExitCode, UserError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     pass
 
 
+@locks.one_at_a_time("postprocess", lambda given: locks.fusion_lock(given["data"]))
 def postprocess(
     data: Path,
     competition: Path | None = None,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from actionpipe import locks
 from actionpipe.command import run
 from actionpipe.endings import ending
 from actionpipe.errors import ExitCode, UserError
@@ -26,6 +27,7 @@ from actionpipe.flags import (
 )
 
 
+@locks.one_at_a_time("predict", lambda given: _lock_of(given["json_file"]), makes_folder=True)
 def predict(
     videos: list[Path],
     checkpoint: Path,
@@ -98,6 +100,10 @@ def predict(
         else:
             write_text(json_file, text)
     return ExitCode.INCOMPLETE if unreadable else ExitCode.OK
+
+
+def _lock_of(json_file: Path | None) -> Path | None:
+    return None if json_file is None or str(json_file) == "-" else locks.output_lock(json_file)
 
 
 def command(

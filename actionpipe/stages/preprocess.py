@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from actionpipe import locks
 from actionpipe.command import run
 from actionpipe.errors import ExitCode
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from actionpipe.workspace import Workspace
 
 
+@locks.one_at_a_time("preprocess", lambda given: locks.tables_lock(given["data"]))
 def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable: bool = False) -> ExitCode:
     """Check the tables, then write folds, lists, COCO files and a summary. Files already current are left alone.
 

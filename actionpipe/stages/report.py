@@ -9,6 +9,7 @@ Writes results/report.html and results/report/*.csv.
 
 from pathlib import Path
 
+from actionpipe import locks
 from actionpipe.command import run
 from actionpipe.competition import find, load
 from actionpipe.errors import ExitCode, UserError
@@ -16,6 +17,7 @@ from actionpipe.flags import CompetitionFile, DataFolder
 from actionpipe.workspace import Workspace
 
 
+@locks.one_at_a_time("report", lambda given: locks.fusion_lock(given["data"]))
 def report(data: Path, competition: Path | None = None) -> Path:
     """Write the report of the results under ``data``; return the page.
 

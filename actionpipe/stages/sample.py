@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actionpipe import files
+from actionpipe import files, locks
 from actionpipe.command import run
 from actionpipe.errors import UserError
 from actionpipe.processes import cores
@@ -27,6 +27,7 @@ TABLES = ("train.csv", "train_boxes.csv", "sample_submission.csv", "test_truth.c
 FOLDERS = {"train": "train_videos", "test": "test_videos"}
 
 
+@locks.one_at_a_time("sample", lambda given: locks.tables_lock(given["data"]), makes_folder=True)
 def write_sample(
     data: Path,
     *,

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from actionpipe import competition as competitions
+from actionpipe import locks
 from actionpipe.command import run
 from actionpipe.competition import Detector, Member
 from actionpipe.errors import ExitCode, UserError
@@ -103,15 +105,19 @@ def train(
         return _show_all([job_of(model, fold) for model, fold in runs], processes)
 
     started, due = time.monotonic(), []
-    for (model, fold), inputs in zip(runs, sources, strict=True):
-        directory = workspace.run_dir(model.name, fold)
-        if not is_due(directory, inputs, resume=resume):
-            done = json.loads((directory / "done.json").read_text(encoding="utf-8"))
-            value = "not validated" if done["value"] is None else f"{done['metric']} {done['value']:.3f}"
-            print(f"{model.name} fold {fold}: trained already ({value})", flush=True)
-            continue
-        due.append(job_of(model, fold))
-    _launch_all(due, processes)
+    with ExitStack() as held:
+        for model, fold in runs if locks.is_first_node() else []:
+            name = f"train of {model.name} of fold {fold}"
+            held.enter_context(locks.alone(locks.run_lock(data, model.name, fold), name))
+        for (model, fold), inputs in zip(runs, sources, strict=True):
+            directory = workspace.run_dir(model.name, fold)
+            if not is_due(directory, inputs, resume=resume):
+                done = json.loads((directory / "done.json").read_text(encoding="utf-8"))
+                value = "not validated" if done["value"] is None else f"{done['metric']} {done['value']:.3f}"
+                print(f"{model.name} fold {fold}: trained already ({value})", flush=True)
+                continue
+            due.append(job_of(model, fold))
+        _launch_all(due, processes)
     seconds = time.monotonic() - started
     print(f"trained {len(due)} of {len(runs)} models in {seconds:.0f} s; next: bash inference.sh {gpus}")
     return ExitCode.OK

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from actionpipe import competition as competitions
-from actionpipe import files
+from actionpipe import files, locks
 from actionpipe.command import run
 from actionpipe.competition import Competition
 from actionpipe.errors import ExitCode, UserError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actionpipe.tuning.problem import Problem
 
 
+@locks.one_at_a_time("tune", lambda given: locks.fusion_lock(given["data"]))
 def tune(
     data: Path, competition_file: Path | None = None, *, confidence: float = CONFIDENCE, seed: int = 0
 ) -> ExitCode:

@@ -1,14 +1,13 @@
 """The manifest while it grows: every finished video is noted at once, so that a killed run loses none."""
 
 import contextlib
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from actionpipe.errors import UserError
+from actionpipe.locks import alone
 from actionpipe.video.manifest import Entry, Manifest, parse
 
 MANIFEST = "manifest.csv"
@@ -65,17 +64,8 @@ def locked(output_root: Path) -> Iterator[None]:
     """
     with _explained(output_root):
         output_root.mkdir(parents=True, exist_ok=True)
-        handle = os.open(output_root / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another extract.py is writing to {output_root}; wait for it, or choose another --output-root"
-            ) from None
+    with alone(output_root / LOCK, "extract"):
         yield
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

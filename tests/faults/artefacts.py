@@ -12,7 +12,7 @@ import torch
 TIMES = {
     "**/results/timings.json": "seconds of each stage",
     "**/results/report/timings.csv": "seconds of each stage",
-    "**/results/**/events.out.tfevents.*": "TensorBoard stamps each value with the clock, and the name with the process",
+    "**/results/**/events.out.tfevents.*": "TensorBoard writes the clock into it, and process and clock into its name",
     "**/results/**/[0-9]*_[0-9]*": "mmengine's folder of logs is named after the clock",
 }
 """Files that rightly differ between two runs, and why; they are not compared, nor whether they are there."""

@@ -140,7 +140,7 @@ class Killer:
         by_event = chance.random() < 0.6
         at, after, status, seconds = 0, None, 0, 0.0
         share = chance.random()
-        for attempt in range(20):
+        for _attempt in range(20):
             self.put_back(stage)
             self.log.unlink(missing_ok=True)
             if by_event:
