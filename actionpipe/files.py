@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 PART = ".part"
 """How the names of temporary files end."""
+SCRATCH = "actionpipe-"
+"""How the names of temporary folders begin."""
+EMPTY_SECONDS = 60.0
+"""An empty scratch folder that is older has been left by a process that died just after it had made it."""
 
 
 @contextlib.contextmanager
@@ -81,6 +87,51 @@ def remove_unless_held(path: Path) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Yield a folder for this block alone, and remove it; those of processes that have died are removed too.
+
+    A lock on the folder, which dies with its process, tells one that is in use.
+
+    Args:
+        parent: where to make it, hidden there, and by one process at a time; the system's temporary folder when None.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    place = Path(tempfile.gettempdir()) if parent is None else parent
+    prefix = SCRATCH if parent is None else f".{SCRATCH}"
+    _remove_scratch(place, prefix, empty_seconds=EMPTY_SECONDS if parent is None else 0.0)
+    folder = Path(tempfile.mkdtemp(dir=place, prefix=prefix))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # without locks, none is ever taken for left over
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _remove_scratch(place: Path, prefix: str, *, empty_seconds: float) -> None:
+    """Remove our scratch folders whose processes have died; an empty one, which may not be locked yet, by its age."""
+    ours = re.compile(re.escape(prefix) + "[a-z0-9_]{8}")
+    with os.scandir(place) as found:
+        names = [item.path for item in found if ours.fullmatch(item.name) and item.is_dir(follow_symlinks=False)]
+    for name in names:
+        with contextlib.suppress(OSError):  # somebody else's, in use, or another process was faster
+            handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                about = os.fstat(handle)
+                if about.st_uid == os.geteuid() and (
+                    any(Path(name).iterdir()) or time.time() - about.st_mtime >= empty_seconds
+                ):
+                    shutil.rmtree(name)
+            finally:
+                os.close(handle)
 
 
 def _write_error(path: Path, error: OSError) -> UserError:

@@ -1,6 +1,8 @@
 import errno
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actionpipe.errors import UserError
-from actionpipe.files import atomic, digest, read_record, write_json, write_table, write_text
+from actionpipe.files import atomic, digest, read_record, scratch_folder, write_json, write_table, write_text
 
 
 def names(folder):
@@ -156,3 +158,40 @@ def test_other_files_with_such_names_are_left_alone(tmp_path, name):
     (tmp_path / name).write_text("the user's")
     write_text(tmp_path / "a.txt", "new")
     assert names(tmp_path) == sorted(["a.txt", name])
+
+
+def killed_in_a_scratch_folder(parent, write):
+    """Kill a process that has a scratch folder in ``parent``; the folder."""
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom actionpipe.files import scratch_folder\n"
+        "with scratch_folder(Path(sys.argv[1])) as folder:\n    print(folder)\n    sys.stdout.flush()\n"
+        f"    if {write}:\n        (folder / 'half').write_text('half')\n    os.kill(os.getpid(), 9)\n"
+    )
+    run = [sys.executable, "-c", program, str(parent)]
+    return Path(subprocess.run(run, cwd=CHECKOUT, check=False, capture_output=True, text=True).stdout.strip())
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_scratch_folder_of_a_killed_process_is_removed_by_the_next(tmp_path, write):
+    left = killed_in_a_scratch_folder(tmp_path, write)
+    assert left.is_dir() and left.parent == tmp_path and left.name.startswith(".actionpipe-")
+    with scratch_folder(tmp_path) as folder:
+        assert folder.is_dir() and not left.exists()
+    assert names(tmp_path) == []
+
+
+def test_in_the_system_s_folder_one_in_use_or_just_made_or_another_s_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    mine = tmp_path / "actionpipe-mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("the user's")
+    new = tmp_path / "actionpipe-abcdefgh"
+    new.mkdir()
+    with scratch_folder() as used:
+        (used / "half").write_text("")
+        with scratch_folder():
+            assert used.is_dir() and new.is_dir()
+        os.utime(new, (0, 0))
+        with scratch_folder():
+            assert used.is_dir() and not new.exists()
+    assert names(tmp_path) == ["actionpipe-mine"]

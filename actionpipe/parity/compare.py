@@ -7,7 +7,6 @@ import contextlib
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from actionpipe import competition as competitions
 from actionpipe.errors import ExitCode
-from actionpipe.files import write_json
+from actionpipe.files import scratch_folder, write_json
 from actionpipe.parity.agreement import BoxAgreement, Speed, compare_counts, compare_scores, match_boxes
 from actionpipe.parity.outcome import compare_outcome
 from actionpipe.parity.picked import Picked
@@ -64,8 +63,7 @@ def compare(setting: Setting, tasks: Sequence[Task], clips: int, frames: int) ->
     Raises:
         UserError: a checkpoint does not fit, the list is empty, or frames or videos are missing.
     """
-    with tempfile.TemporaryDirectory(prefix="actionpipe-") as folder:
-        scratch = Path(folder)
+    with scratch_folder() as scratch:
         picked = Picked(setting, tasks[0], clips, frames, scratch)
         # All of the reference first: the processes that it forks for reading must not inherit the engine's threads.
         reference = [by_reference(task, setting, picked) for task in tasks]

@@ -5,7 +5,6 @@ import fcntl
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from actionpipe.files import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Cache:
             self.current.mkdir(parents=True, exist_ok=True)
             lock = (self.current / ".lock").open("w")
         except OSError:
-            with tempfile.TemporaryDirectory(prefix="actionpipe-") as folder:
-                yield Path(folder)
+            with scratch_folder() as folder:
+                yield folder
             return
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -67,8 +68,8 @@ def keep(model: Any, path: Path) -> None:
     """Write the network's two files, whole or not at all."""
     import openvino
 
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as scratch:
-        made = Path(scratch) / path.name
+    with scratch_folder(path.parent) as scratch:
+        made = scratch / path.name
         openvino.serialize(model, str(made), str(made.with_suffix(".bin")))
         made.with_suffix(".bin").replace(path.with_suffix(".bin"))
         made.replace(path)  # the one that is looked for comes last

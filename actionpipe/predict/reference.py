@@ -1,6 +1,5 @@
 """The reference engine: mmengine's own test loop over mmaction2 and mmdet, in fp32. Slow, and right by definition."""
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actionpipe.competition import Competition, Detector, Member
-from actionpipe.files import write_json
+from actionpipe.files import scratch_folder, write_json
 from actionpipe.predict.found import row_of, settle
 from actionpipe.predict.parts import Parts
 from actionpipe.predict.score import finish
@@ -134,8 +133,8 @@ def _test(recipe: Any, checkpoint: Path, classes: int, device: str, title: str, 
     from actionpipe.training.weights import load_trained
 
     recipe.custom_hooks = [{"type": "PredictionLineHook", "title": title, "unit": unit}]
-    with tempfile.TemporaryDirectory(prefix="actionpipe-") as scratch:  # mmengine insists on a folder for its log
-        run = Run.from_recipe(recipe, Path(scratch), device=device)
+    with scratch_folder() as scratch:  # mmengine insists on a folder for its log
+        run = Run.from_recipe(recipe, scratch, device=device)
         model = run.model.module if hasattr(run.model, "module") else run.model
         load_trained(model, checkpoint, classes)
         run.test()

@@ -13,7 +13,7 @@ from actionpipe.video.find import Source, find_videos, name_sources
 from actionpipe.video.journal import MANIFEST, Journal, locked
 from actionpipe.video.manifest import Entry, Settings
 from actionpipe.video.progress import progress
-from actionpipe.video.store import broken, part_of, remove_frames
+from actionpipe.video.store import broken, part_of, remove_frames, remove_parts
 from actionpipe.video.task import Task, work
 from actionpipe.video.workers import run_all
 
@@ -93,8 +93,7 @@ def _inputs(video: Path | None, directory: Path | None) -> tuple[Path, list[Path
 
 def _clean(sources: list[Source], journal: Journal, output_root: Path) -> None:
     """Remove what a killed run left half-made, and frames that now belong under another name."""
-    for part in output_root.rglob(".*_frames.part"):
-        _remove_tree(part)
+    remove_parts(output_root)
     for source in sources:
         earlier = journal.entries.get(source.video)
         if earlier is not None and earlier.frames_dir != source.frames_dir:

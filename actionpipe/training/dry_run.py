@@ -4,13 +4,12 @@ Trains in a temporary folder; nothing in DATA is written but the frame cache.
 """
 
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from actionpipe.duration import duration
+from actionpipe.files import scratch_folder
 from actionpipe.training.flops import count_flops
 from actionpipe.training.prepare import Job, prepared
 
@@ -68,8 +67,8 @@ def measure(recipe: Any, job: Job) -> Estimate:
     keep = {"EpochLineHook", "BestAndLastHook"}  # they print and save
     recipe.custom_hooks = [hook for hook in recipe.custom_hooks if hook["type"] not in keep]
     recipe.val_dataloader = recipe.val_cfg = recipe.val_evaluator = None
-    with tempfile.TemporaryDirectory() as folder:
-        run = Run.from_recipe(recipe, Path(folder), seed=job.seed, device=job.device)
+    with scratch_folder() as folder:
+        run = Run.from_recipe(recipe, folder, seed=job.seed, device=job.device)
         loop = run.build_train_loop(run._train_loop)
         run._train_loop = loop
         run.optim_wrapper = run.build_optim_wrapper(run.optim_wrapper)

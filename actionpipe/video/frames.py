@@ -1,6 +1,5 @@
 """The frames of one clip by number: from the JPEG files that extraction stored, or straight from the video."""
 
-import tempfile
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -8,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from actionpipe.errors import UserError
+from actionpipe.files import scratch_folder
 from actionpipe.video.decode import Frame, Image, UnreadableError, decode, in_batches
 from actionpipe.video.encode import Encoder
 from actionpipe.video.find import Source
@@ -177,8 +177,8 @@ class DecodedFrames:
     def _reason(self) -> str:
         """Why there is not one frame, as extraction says it."""
         source = Source(self.path, self.path.name, "frames")
-        with tempfile.TemporaryDirectory() as folder:
-            return store(source, Path(folder), self.settings).reason
+        with scratch_folder() as folder:
+            return store(source, folder, self.settings).reason
 
 
 def _kind(frame: Frame) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """Stores the frames of one video as a folder of JPEG files: whole under its name, or not at all."""
 
+import contextlib
 import os
 import shutil
 from dataclasses import replace
@@ -214,6 +215,21 @@ def remove_frames(frames: Path) -> None:
     for item in found:
         item.unlink()
     frames.rmdir()
+
+
+def remove_parts(output_root: Path) -> None:
+    """Remove the unfinished folders of frames that a killed run has left; one that holds anything else stays.
+
+    For the process that has the output root's lock.
+    """
+    for folder, names, _ in os.walk(output_root):
+        parts = [Path(folder, name) for name in names if name.startswith(".") and name.endswith("_frames.part")]
+        # Folders of frames hold no others, and to list all frames of all videos would take long.
+        names[:] = [name for name in names if not name.endswith(("_frames", "_frames.part"))]
+        for part in parts:
+            with contextlib.suppress(OSError):  # not for us to read: not ours
+                if not part.is_symlink() and all(_is_frame(item.name) and item.is_file() for item in part.iterdir()):
+                    shutil.rmtree(part, ignore_errors=True)
 
 
 def _is_frame(name: str) -> bool:

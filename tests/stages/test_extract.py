@@ -368,3 +368,17 @@ def test_turned_phone_videos_are_upright(tmp_path):
         assert cv2.PSNR(ours, theirs) > 35
         pictures[angle] = ours
     assert pictures[90].shape == pictures[270].shape != pictures[0].shape
+
+
+def test_what_killed_runs_have_left_is_removed_but_nothing_of_the_user_s(tmp_path):
+    videos, out = tmp_path / "videos", tmp_path / "out"
+    (videos / "a").mkdir(parents=True)
+    write_video(videos / "a" / "1.mp4", frames=2)
+    for name in ("a/.gone_frames.part", "a/.mine_frames.part", "b/.other_frames.part"):
+        (out / name).mkdir(parents=True)
+        (out / name / "img_00001.jpg").write_bytes(b"half")
+    (out / "a/.mine_frames.part/notes.txt").write_text("the user's")
+    (out / "a/mine.part").write_text("the user's")
+    extract(directory=videos, output_root=out, workers=1)
+    left = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.part"))
+    assert left == ["a/.mine_frames.part", "a/mine.part"]
