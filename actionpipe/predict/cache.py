@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from typing import Any
 import torch
 
 from actionpipe.files import scratch_folder
+
+NAME = re.compile("[0-9a-f]{16}")
+"""Of a folder of networks made from one state of things."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,10 @@ class Cache:
                 yield folder
             return
         with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):  # a file system without locks: files are still replaced whole
+                fcntl.flock(lock, fcntl.LOCK_EX)
             for old in self.folder.iterdir():
-                if old != self.current:
+                if old != self.current and NAME.fullmatch(old.name):
                     shutil.rmtree(old, ignore_errors=True)
             yield self.current
 

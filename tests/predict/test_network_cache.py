@@ -1,5 +1,8 @@
 """Where compiled networks are kept, and when they are made anew."""
 
+import errno
+import fcntl
+
 import openvino
 import pytest
 import torch
@@ -123,3 +126,20 @@ def test_a_kept_file_that_is_spoilt_does_not_matter(cache, spoilt):
     path = cache.current / spoilt
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     same(CompiledNetwork(module, "one", OPENVINO, cache)(image), module(image))
+
+
+def test_what_lies_in_the_folder_besides_is_left_alone(cache):
+    (cache.folder / "mine").mkdir(parents=True)
+    with cache.locked():
+        pass
+    assert (cache.folder / "mine").is_dir()
+
+
+def test_without_locks_on_the_file_system_networks_are_kept_all_the_same(cache, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    image = pictures(1)
+    CompiledNetwork(One(), "one", OPENVINO, cache)(image)
+    assert "one.xml" in [path.name for path in cache.current.iterdir()]
