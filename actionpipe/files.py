@@ -38,7 +38,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_over(path)
+        remove_left_over(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=PART)
     except OSError as error:
         raise _write_error(path, error) from error
@@ -62,8 +62,8 @@ def _prefix(path: Path) -> str:
     return f".{path.name[:80]}."
 
 
-def _remove_left_over(path: Path) -> None:
-    """Remove temporary files of ``path`` whose writer has died."""
+def remove_left_over(path: Path) -> None:
+    """Remove temporary files of ``path`` whose writer has died. Its folder must be there."""
     ours = re.compile(re.escape(_prefix(path)) + r"[a-z0-9_]{8}" + re.escape(PART))
     with os.scandir(path.parent) as found:
         left = [item.path for item in found if ours.fullmatch(item.name) and item.is_file(follow_symlinks=False)]

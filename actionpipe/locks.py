@@ -42,6 +42,10 @@ from actionpipe.files import read_record
 
 PATIENCE = 60.0
 """Seconds that a stage called by another one waits for a lock."""
+MOMENT = 0.5
+"""Seconds that any stage waits: a process that has just been killed takes a moment to end."""
+ENDING = 10.0
+"""Seconds that a stage waits where the lock's own process has been killed: those that it started may be ending too."""
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
@@ -174,7 +178,8 @@ def _folder(folder: Path, *, makes: bool) -> Iterator[None]:
 
 def _acquire(lock: Path, stage: str) -> int | None:
     """The locked file's descriptor; None where nothing can be locked."""
-    deadline = time.monotonic() + (PATIENCE if _held and lock not in _held else 0.0)
+    started = time.monotonic()
+    patience = PATIENCE if _held and lock not in _held else MOMENT
     while True:
         handle = _open(lock)
         if handle is None:
@@ -196,8 +201,9 @@ def _acquire(lock: Path, stage: str) -> int | None:
                 flush=True,
             )
             return None
-        if time.monotonic() >= deadline:
-            raise UserError(_refusal(lock, stage))
+        record = _read(lock)
+        if time.monotonic() - started >= max(patience, ENDING if _has_ended(record) else 0.0):
+            raise UserError(_refusal(lock, stage, record))
         time.sleep(0.1)
 
 
@@ -228,30 +234,38 @@ def _note(handle: int, stage: str) -> None:
         os.pwrite(handle, (json.dumps(record) + "\n").encode(), 0)
 
 
-def _refusal(lock: Path, stage: str) -> str:
-    record = read_record(lock) or {}
+def _read(lock: Path) -> dict[str, Any]:
+    """Who holds the lock; empty when the file does not say."""
     for _ in range(10):
-        if record:
-            break
+        if record := read_record(lock):
+            return record
         time.sleep(0.05)  # it has been locked a moment ago, and its note is on the way
-        record = read_record(lock) or {}
+    return {}
+
+
+def _refusal(lock: Path, stage: str, record: dict[str, Any]) -> str:
     other, pid, host = record.get("stage", stage), record.get("pid"), record.get("host")
     end = "Nothing was changed. Wait for it to end, then type the same command again"
     if not isinstance(pid, int):
         return f"another {other} is at work here ({lock}). {end}"
     here = host == socket.gethostname()
     who = f"process {pid}{'' if here else f' on {host}'}, since {record.get('since')}"
-    if here and not _is_alive(pid):
+    if _has_ended(record):
         who += "; it has ended, but one that it started is still at work"
         return f"another {other} is at work here: {who} ({lock}). {end}; to find it: ps -ef | grep actionpipe"
     return f"another {other} is at work here: {who} ({lock}). {end}; to look at it: ps -fp {pid}; to end it: kill {pid}"
 
 
-def _is_alive(pid: int) -> bool:
+def _has_ended(record: dict[str, Any]) -> bool:
+    """Whether the process that took the lock is known to have ended, though something holds the lock still."""
+    pid = record.get("pid")
+    if not isinstance(pid, int) or record.get("host") != socket.gethostname():
+        return False
     try:
         os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
     except ProcessLookupError:
-        return False
-    except OSError:
         return True
-    return True
+    except (OSError, IndexError):
+        return False
+    return state == "Z"  # it has ended, and its parent has not asked how

@@ -7,7 +7,7 @@ from typing import Any
 
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
-from actionpipe.files import digest, read_record, write_json
+from actionpipe.files import digest, read_record, remove_left_over, write_json
 from actionpipe.recipes import recipe_digest
 from actionpipe.training.options import Options
 from actionpipe.workspace import Workspace
@@ -47,6 +47,8 @@ def inputs_of(
 
 def is_due(directory: Path, inputs: dict[str, Any], *, resume: bool) -> bool:
     """Whether ``directory`` still has to be trained; results of other inputs are set aside first."""
+    for name in ("best.pth", "last.pth") if directory.is_dir() else ():
+        remove_left_over(directory / name)  # they are large, and a folder that is set aside is never written to again
     record = directory / "inputs.json"
     inputs = json.loads(json.dumps(inputs))
     before = read_record(record)
