@@ -27,7 +27,7 @@ def guarded(app: Callable[..., Any]) -> int:
         code = app(standalone_mode=False)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return ExitCode.WRONG_INPUT
+        return error.exit_code
     except typer.Abort:
         print("stopped; run the same command again to go on", file=sys.stderr)
         return 130

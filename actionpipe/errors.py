@@ -19,6 +19,14 @@ class ExitCode(IntEnum):
 class UserError(Exception):
     """Wrong input: the message says what was found, where, and what to type next. Commands print it and exit with 2."""
 
+    exit_code = ExitCode.WRONG_INPUT
+
+
+class FailedError(UserError):
+    """Something stopped that is not the input's fault, such as a process that was killed: commands exit with 1."""
+
+    exit_code = ExitCode.FAILED
+
 
 class TableError(UserError):
     """All faults of one or more tables at once, one line each."""

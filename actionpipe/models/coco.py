@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mmdet.datasets import CocoDataset
@@ -9,10 +11,11 @@ from mmdet.evaluation.metrics import CocoMetric
 from mmengine.registry import DATASETS, METRICS
 
 from actionpipe.models.seeding import SeededItems
+from actionpipe.models.stored_items import StoredItems
 
 
 @DATASETS.register_module()
-class FrameBoxes(SeededItems, CocoDataset):  # type: ignore[misc]
+class FrameBoxes(SeededItems, StoredItems, CocoDataset):  # type: ignore[misc]
     """mmdet's CocoDataset, quiet."""
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -30,6 +33,11 @@ class FrameBoxes(SeededItems, CocoDataset):  # type: ignore[misc]
             {**raw_data_info, "raw_ann_info": boxes}
         )
         return parsed
+
+    def stored_frames(self, item: int) -> tuple[str, Iterator[Path]]:
+        """The frame alone, and the folder of its clip."""
+        path = Path(self.get_data_info(item)["img_path"])
+        return path.parent.name, iter([path])
 
 
 @METRICS.register_module()

@@ -1,5 +1,6 @@
 """The dataset of extracted clips: our list files, whose directory names may hold blanks."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ from mmaction.registry import DATASETS
 
 from actionpipe.errors import UserError
 from actionpipe.models.seeding import SeededItems
+from actionpipe.models.stored_items import StoredItems
 from actionpipe.splits.lists import read_list
 
 
 @DATASETS.register_module()
-class FrameClips(SeededItems, RawframeDataset):  # type: ignore[misc]
+class FrameClips(SeededItems, StoredItems, RawframeDataset):  # type: ignore[misc]
     """mmaction2's RawframeDataset over a list file that is parsed from the right, frames counted from 1."""
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -39,3 +41,10 @@ class FrameClips(SeededItems, RawframeDataset):  # type: ignore[misc]
             }
             for clip in clips
         ]
+
+    def stored_frames(self, item: int) -> tuple[str, Iterator[Path]]:
+        """All frames of the clip: which of them are sampled is drawn."""
+        clip = self.get_data_info(item)
+        folder = Path(clip["frame_dir"])
+        numbers = range(1, clip["total_frames"] + 1)
+        return clip["directory"], (folder / self.filename_tmpl.format(number) for number in numbers)

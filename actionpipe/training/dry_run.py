@@ -62,6 +62,7 @@ def measure(recipe: Any, job: Job) -> Estimate:
     """Take ``STEPS`` steps of a prepared recipe, in a folder that is then removed."""
     import torch
 
+    from actionpipe.models.loading import loader_errors
     from actionpipe.training.run import Run
 
     keep = {"EpochLineHook", "BestAndLastHook"}  # they print and save
@@ -73,17 +74,18 @@ def measure(recipe: Any, job: Job) -> Estimate:
         run._train_loop = loop
         run.optim_wrapper = run.build_optim_wrapper(run.optim_wrapper)
         run._init_model_weights()
-        batches = iter(loop.dataloader)
         seconds = []
-        batch = next(batches)
-        for step in range(STEPS):
-            started = time.perf_counter()
-            loop._train(batch, step)
-            if job.device == "cuda":
-                torch.cuda.synchronize()
-            batch = next(batches, batch)
-            seconds.append(time.perf_counter() - started)
-        del batches
+        with loader_errors():
+            batches = iter(loop.dataloader)
+            batch = next(batches)
+            for step in range(STEPS):
+                started = time.perf_counter()
+                loop._train(batch, step)
+                if job.device == "cuda":
+                    torch.cuda.synchronize()
+                batch = next(batches, batch)
+                seconds.append(time.perf_counter() - started)
+            del batches
         plain: Any = getattr(run.model, "module", run.model)
         return Estimate(
             parameters=sum(weight.numel() for weight in plain.parameters()),

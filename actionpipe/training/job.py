@@ -50,8 +50,6 @@ def train(job: Job) -> None:
         run.train()
     except StepTooLargeError as error:
         _halve(directory, error.clips)
-    except RuntimeError as error:
-        raise _worker_error(error) or error from None
     keeper = next(hook for hook in run.hooks if type(hook).__name__ == "BestAndLastHook")
     if is_main_process():
         seconds = round(time.monotonic() - started, 1)
@@ -83,17 +81,6 @@ def _halve(directory: Path, clips: int) -> NoReturn:
     )
     sys.stdout.flush()
     sys.exit(TOO_LARGE)
-
-
-def _worker_error(error: RuntimeError) -> UserError | None:
-    """What to say when a loader's process died; None when the error is another."""
-    if "DataLoader worker" not in str(error):
-        return None
-    first = str(error).splitlines()[0]
-    return UserError(
-        f"a process that loads samples died ({first}): mostly the machine has run out of memory. The last checkpoint "
-        "is kept, and the same command goes on from it; fewer loaders take less: --cfg-options loader_workers=1"
-    )
 
 
 def start_processes(device: str) -> None:

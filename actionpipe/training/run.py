@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
+from actionpipe.models.loading import loader_errors, safe
 from actionpipe.training.schedule import has_a_step
 
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -27,6 +28,21 @@ class Run(Runner):  # type: ignore[misc]
             if type(handler) is logging.StreamHandler:
                 handler.setLevel(logging.ERROR)
         return logger
+
+    @staticmethod
+    def build_dataloader(*args: Any, **kwargs: Any) -> Any:
+        """mmengine's, whose batches reach us where shared memory or open files are few."""
+        return safe(Runner.build_dataloader(*args, **kwargs))
+
+    def train(self) -> Any:
+        """mmengine's; what a loader's process says is said in its own words."""
+        with loader_errors():
+            return super().train()
+
+    def test(self) -> Any:
+        """mmengine's; what a loader's process says is said in its own words."""
+        with loader_errors():
+            return super().test()
 
     def wrap_model(self, model_wrapper_cfg: Any, model: Any) -> Any:
         """mmengine's wrapping for the device; a model that is trained is first made ready for it."""
