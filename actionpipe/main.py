@@ -1,12 +1,11 @@
 """The console script ``actionpipe``: every stage as a verb, and what has no script of its own."""
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import typer
 
-from actionpipe.command import guarded
+from actionpipe.command import finish
 from actionpipe.stages import (
     adopt,
     chain,
@@ -85,7 +84,7 @@ def app() -> typer.Typer:
 
 def main() -> None:
     """The command line of ``actionpipe``."""
-    sys.exit(guarded(app()))
+    finish(app())
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """How a stage's work is spread over processes: one on the CPU, or torchrun's on N GPUs or N gloo processes."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from actionpipe import locks
-from actionpipe.errors import UserError
+from actionpipe import locks, stopping
+from actionpipe.errors import ExitCode, FailedError, UserError
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,15 @@ class Processes:
 
     def run(self, module: str, *arguments: str) -> int:
         """Run ``python -m module arguments`` in these processes, their output ours; the exit status."""
-        return subprocess.run(
-            self.command(module, *arguments), env=self.environment(), check=False, pass_fds=locks.descriptors()
-        ).returncode
+        with stopping.deaf():
+            started = subprocess.Popen(
+                self.command(module, *arguments), env=self.environment(), pass_fds=locks.descriptors()
+            )
+        try:
+            return started.wait()
+        except BaseException:
+            started.kill()  # what it started ends with it
+            raise
 
     def command(self, module: str, *arguments: str) -> list[str]:
         """The command that runs ``python -m module arguments`` in these processes."""
@@ -41,7 +48,7 @@ class Processes:
             meeting = [f"--nnodes={self.nodes}", f"--node-rank={self.node_rank}"]
             meeting += [f"--master-addr={self.master_address}", f"--master-port={self.master_port}"]
         return [
-            *(sys.executable, "-m", "torch.distributed.run"),
+            *(sys.executable, "-m", "actionpipe.launcher"),
             *meeting,
             f"--nproc-per-node={self.count}",
             *("-m", module, *arguments),
@@ -61,6 +68,16 @@ class Processes:
             environment.setdefault("MALLOC_MMAP_MAX_", "0")
             environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**40))
         return environment
+
+
+def failed(what: str, status: int, hint: str = "") -> UserError:
+    """The error for processes that ended with ``status`` (negative: a signal): wrong input only when they said so."""
+    why = "see above"
+    if status < 0:
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+        why = f"killed by {name}, mostly for lack of memory{hint}" if status == -signal.SIGKILL else f"killed by {name}"
+    kind = UserError if status == ExitCode.WRONG_INPUT else FailedError
+    return kind(f"{what} stopped with status {status} ({why}). What was finished is kept; the same command goes on")
 
 
 def cores() -> int:

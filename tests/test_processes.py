@@ -1,10 +1,12 @@
+import os
 import sys
 
 import pytest
 import torch
+from conftest import CHECKOUT
 
-from actionpipe.errors import UserError
-from actionpipe.processes import Processes, choose
+from actionpipe.errors import FailedError, UserError
+from actionpipe.processes import Processes, choose, failed
 
 
 def without_gpus(monkeypatch):
@@ -51,7 +53,7 @@ def test_one_process_needs_no_launcher():
 def test_several_processes_of_one_machine_find_a_free_port():
     command = Processes("cuda", 4).command("a.b", "{}")
     assert command == [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=4", "-m", "a.b", "{}")
+        *(sys.executable, "-m", "actionpipe.launcher", "--standalone", "--nproc-per-node=4", "-m", "a.b", "{}")
     ]
 
 
@@ -136,3 +138,25 @@ def test_freed_tensors_are_kept_on_the_cpu(monkeypatch, tmp_path):
 def test_threads_that_the_user_set_stay(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert Processes("cpu", 2).environment()["OMP_NUM_THREADS"] == "7"
+
+
+@pytest.mark.parametrize(("ending", "status"), [("sys.exit(2)", 2), ("os.kill(os.getpid(), 9)", 1)])
+def test_of_several_processes_the_first_that_fails_decides(monkeypatch, tmp_path, capfd, ending, status):
+    program = f"import os, sys, time\nif os.environ['RANK'] == '1': {ending}\ntime.sleep(600)\n"
+    (tmp_path / "worker.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(CHECKOUT), str(tmp_path)]))
+    assert Processes("cpu", 2).run("worker") == status
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    assert (status == 2) != ("was killed by signal 9; the others were ended" in said)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [(2, UserError, "see above"), (1, FailedError, "see above"), (-9, FailedError, "killed by SIGKILL, mostly")],
+)
+def test_only_what_the_processes_called_wrong_input_is(status, kind, words):
+    error = failed("training a", status, ": type b")
+    assert type(error) is kind
+    assert words in str(error)
+    assert "the same command goes on" in str(error)

@@ -15,6 +15,7 @@ from mmengine.registry import HOOKS
 from actionpipe.errors import UserError
 from actionpipe.files import atomic, write_json
 from actionpipe.models.ema import AverageHook
+from actionpipe.models.schedules import restore
 from actionpipe.training.weights import read_torch_file
 
 
@@ -74,7 +75,7 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
         """Go on from ``last.pth``.
 
         Raises:
-            UserError: it is damaged.
+            UserError: it is damaged, or its schedules cannot go on with another batch.
         """
         self.saved = time.monotonic()
         path = self.directory / "last.pth"
@@ -82,9 +83,6 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
             return
         checkpoint = read_torch_file(path)
         _plain(runner.model).load_state_dict(checkpoint["state_dict"])
-        runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
-        for scheduler, state in zip(runner.param_schedulers, checkpoint["param_schedulers"], strict=True):
-            scheduler.load_state_dict(state)
         average = _average_of(runner)
         if average is not None and checkpoint.get("average"):
             average.load_state(checkpoint["average"], next(runner.model.parameters()).device)
@@ -93,6 +91,7 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
         # Of a batch of another size (other processes, another recipe) as many steps as those samples make.
         loop.step = checkpoint["step"] * checkpoint["batch"] // batch
         loop._iter = loop._epoch * len(loop.dataloader) + loop.step
+        restore(runner, checkpoint, same_steps=checkpoint["batch"] == batch)
         self.best, self.best_epoch = checkpoint["best"], checkpoint["best_epoch"]
         if is_main_process():
             part = f" and {loop.step} of {len(loop.dataloader)} steps" if loop.step else ""

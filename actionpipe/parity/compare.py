@@ -151,12 +151,9 @@ def run_request(argument: str) -> ExitCode:
 
 def main() -> None:
     """``python -m actionpipe.parity.compare JSON``: what ``actionpipe check parity`` starts."""
-    from actionpipe.command import guarded
+    from actionpipe.command import work
 
-    def run(**_: Any) -> ExitCode:
-        return run_request(sys.argv[1])
-
-    sys.exit(guarded(run))
+    sys.exit(work(run_request))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ with a JSON beside it that says what it was made from.
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from actionpipe import competition as competitions
 from actionpipe.fusion.chosen import chosen
@@ -65,12 +63,9 @@ def run_job(argument: str) -> None:
 
 def main() -> None:
     """``python -m actionpipe.predict.job JSON``: what the inference stage starts."""
-    from actionpipe.command import guarded
+    from actionpipe.command import work
 
-    def run(**_: Any) -> None:
-        run_job(sys.argv[1])
-
-    end_process(guarded(run))
+    end_process(work(run_job))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from actionpipe.flags import (
 )
 from actionpipe.predict.protocol import Protocol, parse_protocol
 from actionpipe.predict.tasks import Task, plan, to_json
-from actionpipe.processes import Processes, choose
+from actionpipe.processes import Processes, choose, failed
 from actionpipe.workspace import Scored, Workspace
 
 if TYPE_CHECKING:
@@ -149,9 +149,7 @@ def _make(
         print(f"note: {note}", flush=True)
     content = {**job, "exhaustive": setting.exhaustive, "tasks": to_json(tasks)}
     if (status := processes.run("actionpipe.predict.job", json.dumps(content))) != 0:
-        raise UserError(
-            f"inference stopped with status {status} (see above). What was finished is kept; the same command goes on"
-        )
+        raise failed("inference", status)
 
 
 def command(

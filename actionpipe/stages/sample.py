@@ -16,6 +16,7 @@ from actionpipe import files, locks
 from actionpipe.command import run
 from actionpipe.errors import UserError
 from actionpipe.processes import cores
+from actionpipe.stopping import deaf
 
 if TYPE_CHECKING:
     from actionpipe.sample.write import Plan
@@ -146,7 +147,9 @@ def _draw(data: Path, plans: "list[Plan]", workers: int | None) -> list[list[Any
         return [write_clip(plan, folder) for plan, folder in zip(plans, folders, strict=True)]
     # Spawned, not forked: a forked child of a process that runs threads (torch, OpenCV) can hang.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(write_clip, plans, folders, chunksize=4))
+        with deaf():  # starts processes
+            rows = pool.map(write_clip, plans, folders, chunksize=4)
+        return list(rows)
 
 
 def _write_tables(data: Path, plans: "list[Plan]", boxes: list[list[Any]]) -> None:

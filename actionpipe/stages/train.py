@@ -33,7 +33,7 @@ from actionpipe.flags import (
     parse_folds,
     parse_overrides,
 )
-from actionpipe.processes import Processes, choose
+from actionpipe.processes import Processes, choose, failed
 from actionpipe.splits.bare_folds import refuse_bare_folds
 from actionpipe.splits.leaks import refuse_leaks
 from actionpipe.splits.tables import resolve_competition
@@ -164,11 +164,7 @@ def _launch(job: Job, processes: Processes) -> None:
             return
         if read_record(record) == before:
             break
-    why = "was killed, mostly for lack of memory: add --micro-batch 1" if status == -9 else "see above"
-    raise UserError(
-        f"training {job.member} of fold {job.fold} stopped with status {status} ({why}). What was finished is "
-        "kept; the same command goes on from the last checkpoint"
-    )
+    raise failed(f"training {job.member} of fold {job.fold}", status, ": add --micro-batch 1")
 
 
 def _show_all(jobs: list[Job], processes: Processes) -> ExitCode:

@@ -111,12 +111,9 @@ def peak_gib(device: str) -> float:
 
 def main() -> None:
     """``python -m actionpipe.training.dry_run JSON``: what the train stage starts for ``--dry-run``."""
-    from actionpipe.command import guarded
+    from actionpipe.command import work
 
-    def run(**_: Any) -> None:
-        show(Job.from_json(sys.argv[1]))
-
-    sys.exit(guarded(run))
+    sys.exit(work(lambda text: show(Job.from_json(text))))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from actionpipe.errors import UserError
 from actionpipe.files import write_json, write_text
@@ -112,12 +112,9 @@ def end_process(status: int) -> NoReturn:
 
 def main() -> None:
     """``python -m actionpipe.training.job JSON``: what the train stage starts."""
-    from actionpipe.command import guarded
+    from actionpipe.command import work
 
-    def run(**_: Any) -> None:
-        train(Job.from_json(sys.argv[1]))
-
-    end_process(guarded(run))
+    end_process(work(lambda text: train(Job.from_json(text))))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
+from actionpipe.stopping import deaf
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -44,7 +46,8 @@ def _run(
                 # No more in hand than there are workers: what waits in the pool's own queue would be lost with it.
                 while waiting and len(running) < workers:
                     in_hand.append(waiting.pop())
-                    running[pool.submit(function, in_hand[-1])] = in_hand[-1]
+                    with deaf():  # starts processes
+                        running[pool.submit(function, in_hand[-1])] = in_hand[-1]
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in sorted(done, key=lambda future: isinstance(future.exception(), BrokenProcessPool)):
                     result = future.result()
@@ -58,7 +61,9 @@ def _run(
 def _run_alone(function: Callable[[Task], Result], task: Task) -> Result | None:
     with _pool(1) as pool:
         try:
-            return pool.submit(function, task).result()
+            with deaf():
+                future = pool.submit(function, task)
+            return future.result()
         except BrokenProcessPool:
             return None
 
