@@ -137,6 +137,7 @@ def build(
     precision: str = "fp32",
     base_batch: int | None = None,
     killed_after: int | None = None,
+    schedules: list[dict] | None = None,
     **keeping: object,
 ) -> Run:
     """A run that writes into ``directory``; it validates when ``metrics`` are given, and keeps as ``keeping`` says."""
@@ -154,7 +155,7 @@ def build(
             "train_dataloader": {**loader, "sampler": {"type": "GlobalOrder", "batch": batch}},
             "train_cfg": {"type": "StepLoop", "max_epochs": epochs, "seed": seed, "micro_batch": micro_batch},
             "optim_wrapper": {"optimizer": {"type": "SGD", "lr": lr, "momentum": momentum}},
-            "param_scheduler": [{"type": "LinearLR", "start_factor": 0.5, "by_epoch": False, "end": 4}],
+            "param_scheduler": schedules or [{"type": "LinearLR", "start_factor": 0.5, "by_epoch": False, "end": 4}],
         }
     )
     recipe.train_dataloader.dataset.broken = broken
