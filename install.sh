@@ -10,6 +10,10 @@ if [ -x .venv/bin/python ] && [ "$(cat .venv/.installed 2>/dev/null)" = "$curren
   exit 0
 fi
 
+if ! [ -w . ]; then
+  echo "install.sh: $PWD cannot be written, and its .venv is missing or out of date; run install.sh where it can be" >&2
+  exit 2
+fi
 python=${PYTHON:-}
 if [ -z "$python" ]; then
   for candidate in python3 python3.13 python3.12 python3.11 python; do

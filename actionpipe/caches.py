@@ -57,6 +57,28 @@ def provide(arguments: Sequence[str] | None = None) -> None:
         os.environ["NUMBA_CACHE_DIR"] = str(folder / "numba")
 
 
+def give_kernels(module: Path) -> None:
+    """Copy the kernels of ``module`` that were compiled when it was installed to where numba keeps them now.
+
+    It would use those beside the module only if it could write there, and compiling takes half a minute.
+    """
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        return
+    from numba.core.caching import _CacheLocator
+
+    folder = Path(os.environ["NUMBA_CACHE_DIR"]) / _CacheLocator.get_suitable_cache_subpath(str(module))
+    # The index of a function (.nbi) names its kernels (.nbc), which must be there before it.
+    made = [*(module.parent / "__pycache__").glob(f"{module.stem}.*.nb[ci]")]
+    for source in sorted(made, key=lambda path: path.suffix == ".nbi"):
+        target = folder / source.name
+        with contextlib.suppress(OSError):
+            if not target.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                part = folder / f".{source.name}.{os.getpid()}"
+                shutil.copyfile(source, part)
+                part.replace(target)
+
+
 def _open_many_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)

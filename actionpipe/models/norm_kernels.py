@@ -5,6 +5,7 @@ six, and they keep one map fewer. Maps are rows of channels, (M, C) in C order, 
 (uint16). Rows are cut into the same parts whatever the number of threads, so that results are equal to the bit.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from numba import config, njit, prange, types
 from numba.extending import overload
 from numpy.typing import NDArray
 
+from actionpipe import caches
+
+caches.give_kernels(Path(__file__))
 # torch computes by OpenMP too. TBB, which OpenVINO brings along, cannot be forked past, as loaders are.
 config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]
 
