@@ -39,7 +39,11 @@ def read_scores(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     # Written so that NaN counts as outside.
     outside = ~((probabilities >= 0) & (probabilities <= 1))
     sums = probabilities.sum(axis=1)
-    for row, video in enumerate(videos):
+    # Only the rows with a fault are gone through one by one: a table may have a million.
+    suspect = outside.any(axis=1) | (abs(sums - 1) > SUM_TOLERANCE) | (videos == "")
+    double = pd.Index(videos).duplicated(keep=False)
+    for row in map(int, np.flatnonzero(suspect | double)):
+        video = videos[row]
         where = f"{path} line {row + 2}"
         if video in line_of_video:
             faults.append(f"{where}: video '{video}' stands already in line {line_of_video[video]}")

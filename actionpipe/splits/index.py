@@ -36,16 +36,14 @@ class VideoIndex:
         path = PurePosixPath(_composed(name))
         if not path.name:
             return []
-        for found in (
-            self._of_path.get(str(path), []),
-            _below(path, self._of_base.get(path.name, [])),
-            _below(path, self._of_stem.get(path.name, [])),
+        # One after the other: nearly every name is found by the first, and a table may hold a million.
+        return (
+            self._of_path.get(str(path), [])
+            or _below(path, self._of_base.get(path.name, []))
+            or _below(path, self._of_stem.get(path.name, []))
             # Another extension than the table's: the videos were converted. Not for 'a.1', whose '.1' is no extension.
-            _below(path, self._of_stem.get(path.stem, [])) if is_video(Path(path.name)) else [],
-        ):
-            if found:
-                return found
-        return []
+            or (_below(path, self._of_stem.get(path.stem, [])) if is_video(Path(path.name)) else [])
+        )
 
 
 def leaves_folder(name: str) -> bool:

@@ -174,11 +174,13 @@ def _changes_of_videos(rows: Sequence[tuple[str, str, str, int]], videos: Sequen
 def _check(path: Path, rows: Sequence[tuple[str, str, str, int]], number: int, faults: Faults) -> None:
     """Folds may be edited by hand, as long as each has clips and no group is torn."""
     folds_of_group: dict[str, set[int]] = {}
-    for _, _, group, fold in rows:
+    videos_of_group: dict[str, list[str]] = {}
+    for video, _, group, fold in rows:
         folds_of_group.setdefault(group, set()).add(fold)
+        videos_of_group.setdefault(group, []).append(video)
     for group, folds in folds_of_group.items():
         if len(folds) > 1:
-            torn = [video for video, _, other, _ in rows if other == group]
+            torn = videos_of_group[group]
             faults.add(
                 "torn",
                 f"{path}: group '{group}' is torn between folds {', '.join(map(str, sorted(folds)))} ({_some(torn)}); "
