@@ -3,7 +3,8 @@
 Reads, under DATA, train.csv, sample_submission.csv, the manifests of {train,test}_raw_frame, the detector's boxes, and
 splits.csv when it is there. Writes splits.csv (and splits.json, its number of folds and seed), for every fold
 train_list_rawframes_fold{k}.txt, …_fold{k}_tw.txt, val_list_rawframes_fold{k}.txt, train_detect_fold{k}.json and
-val_detect_fold{k}.json, then test_list_rawframes.txt, test.json, preprocess_summary.txt and preprocess_summary.csv.
+val_detect_fold{k}.json, then test_list_rawframes.txt, test.json, preprocess_summary.txt and preprocess_summary.csv;
+last preprocess.json, the digests of all of them, by which the next run sees that nothing has changed.
 """
 
 from pathlib import Path
@@ -17,6 +18,7 @@ from actionpipe.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from actionpipe.competition import Competition
     from actionpipe.splits.boxes import Box
@@ -43,15 +45,22 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
         UserError: the competition file is wrong, or a file cannot be written.
     """
     from actionpipe.competition import find, load
+    from actionpipe.splits import current
+    from actionpipe.workspace import Workspace
+
+    workspace, asked = Workspace(data), load(find(data, competition))
+    said = None if _trained_detector_may_do(workspace, asked) else current.read_current(workspace, asked)
+    if said is not None:
+        return _say_current(workspace, asked, said, allow_unreadable=allow_unreadable)
+
     from actionpipe.splits import artefacts, labels, store
     from actionpipe.splits.bare_folds import describe_bare_folds
     from actionpipe.splits.faults import Faults
     from actionpipe.splits.folds import describe_thin_classes
     from actionpipe.splits.summary import Summary, format_csv, format_text
-    from actionpipe.workspace import Workspace
 
-    workspace, faults = Workspace(data), Faults()
-    challenge, all_train, train_manifest = labels.read_train(workspace, load(find(data, competition)), faults)
+    faults, read = Faults(), current.digests(workspace, asked)
+    challenge, all_train, train_manifest = labels.read_train(workspace, asked, faults)
     all_test, test_manifest = labels.read_test(workspace, challenge, faults)
     boxes = _read_boxes(workspace, challenge, all_train, train_manifest, faults)
     train = [video for video in all_train if video.entry.readable]
@@ -87,6 +96,8 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
     renumbered = store.describe_other_order(workspace, challenge.class_names)
     store.keep_previous(workspace, texts.get(workspace.splits))
     written = sum(artefacts.write_changed(path, content) for path, content in texts.items())
+    others = len(texts.keys() - {workspace.splits})
+    current.note(workspace, asked, read, texts.keys(), {"files": others, "unreadable": bool(unreadable)})
 
     print(text)
     notes = [note, f"{written} of {len(texts)} files written to {data}, the others are current"]
@@ -99,6 +110,26 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
     notes += artefacts.describe_left_over(workspace, challenge.folds.number)
     print("\n".join(notes))
     return ExitCode.INCOMPLETE if unreadable and not allow_unreadable else ExitCode.OK
+
+
+def _trained_detector_may_do(workspace: "Workspace", competition: "Competition") -> bool:
+    """Whether there are no boxes: what is written then depends on a checkpoint too, and is looked at in full."""
+    detector = competition.detector
+    return detector is not None and not (workspace.root / detector.boxes).exists()
+
+
+def _say_current(
+    workspace: "Workspace", competition: "Competition", said: "dict[str, Any]", *, allow_unreadable: bool
+) -> ExitCode:
+    """Print what a run over unchanged tables prints."""
+    from actionpipe.splits.artefacts import describe_left_over
+    from actionpipe.splits.store import KEPT
+
+    print((workspace.root / "preprocess_summary.txt").read_text(encoding="utf-8"))
+    notes = [KEPT, f"0 of {said['files']} files written to {workspace.root}, the others are current"]
+    notes += describe_left_over(workspace, competition.folds.number)
+    print("\n".join(notes))
+    return ExitCode.INCOMPLETE if said["unreadable"] and not allow_unreadable else ExitCode.OK
 
 
 def _read_boxes(

@@ -1,5 +1,7 @@
 import csv
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -586,3 +588,55 @@ def test_labels_that_look_like_values_stay_texts(case: Case) -> None:
     (case.root / "competition.yaml").write_text(plain)
     assert load(case.root / "competition.yaml").class_names == labels
     assert case.run() == ExitCode.OK
+
+
+def read_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads the tables, rather than hash them, fails."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("tables were read again")
+
+    monkeypatch.setattr("actionpipe.splits.labels.read_train", refuse)
+
+
+def test_unchanged_tables_are_hashed_and_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = Case(tmp_path).write()
+    case.run()
+    capsys.readouterr()
+    (tmp_path / "preprocess.json").unlink()
+    preprocess(tmp_path)
+    in_full = capsys.readouterr().out
+    read_no_table(monkeypatch)
+    preprocess(tmp_path)
+    assert capsys.readouterr().out == in_full
+
+
+@pytest.mark.parametrize("pick", range(12))
+def test_a_file_that_is_another_or_gone_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pick: int) -> None:
+    case = Case(tmp_path).write()
+    case.run()
+    noted = sorted(json.loads((tmp_path / "preprocess.json").read_text())["files"])
+    path = tmp_path / noted[pick % len(noted)]
+    before = path.read_bytes()
+    read_no_table(monkeypatch)
+    path.write_bytes(before[:-1])
+    with pytest.raises(AssertionError, match="read again"):
+        preprocess(tmp_path)
+    path.unlink()
+    with pytest.raises(AssertionError, match="read again"):
+        preprocess(tmp_path)
+    path.write_bytes(before)
+    preprocess(tmp_path)
+
+
+def test_an_unchanged_run_loads_no_heavy_library(tmp_path: Path) -> None:
+    Case(tmp_path).write().run()
+    code = (
+        "import sys; from pathlib import Path; from actionpipe.stages.preprocess import preprocess; "
+        "preprocess(Path(sys.argv[1])); "
+        "print('loaded', sorted({'pandas', 'sklearn', 'scipy', 'torch', 'cv2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "loaded []"
