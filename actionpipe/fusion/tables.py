@@ -62,6 +62,10 @@ def numbers(cells: NDArray[np.object_]) -> NDArray[np.float64]:
         except ValueError:
             return float("nan")
 
+    try:
+        return cells.astype(np.float64)  # by Python's float() too, without a call a cell
+    except (ValueError, TypeError):
+        pass  # some cell is no number; which ones is told below
     flat = np.fromiter((number(cell) for cell in cells.ravel()), np.float64, cells.size)
     return flat.reshape(cells.shape)
 
