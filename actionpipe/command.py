@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from actionpipe import caches, stopping
+from actionpipe import caches, stopping, terminal
 from actionpipe.errors import ExitCode, UserError
 
 _MENDABLE = {
@@ -57,6 +57,7 @@ def guarded(app: Callable[..., Any]) -> int:
     """Call a typer app; return the exit code of what it ran, printing a ``UserError`` as one message."""
     import typer
 
+    terminal.never_fail()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -72,7 +73,7 @@ def guarded(app: Callable[..., Any]) -> int:
         message = _message(error)
         if message is None:
             raise
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {terminal.plain(message)}", file=sys.stderr)
         return error.exit_code if isinstance(error, UserError) else _code(error)
     return int(code or 0)
 

@@ -59,7 +59,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def _prefix(path: Path) -> str:
-    return f".{path.name[:80]}."
+    return f".{shortened(path.name, 80)}."
 
 
 def remove_left_over(path: Path) -> None:
@@ -134,6 +134,12 @@ def _remove_scratch(place: Path, prefix: str, *, empty_seconds: float) -> None:
                 os.close(handle)
 
 
+def shortened(name: str, most: int) -> str:
+    """The beginning of a file name, of at most so many bytes; no letter is cut in two."""
+    content = os.fsencode(name)
+    return name if len(content) <= most else os.fsdecode(content[:most].decode(errors="ignore").encode())
+
+
 def _write_error(path: Path, error: OSError) -> UserError:
     return UserError(
         f"cannot write {path}: {error.strerror or error}. What was there before is unchanged; "
@@ -142,9 +148,12 @@ def _write_error(path: Path, error: OSError) -> UserError:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, atomically."""
+    """Write ``text`` as UTF-8, atomically.
+
+    A byte of a file name that is not UTF-8 is written as ``\\udcb0``, which JSON reads back as it was.
+    """
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -164,7 +173,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write ``table`` as CSV without its index, atomically. Floats are written so that they read back the same."""
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        table.to_csv(temporary, index=False, lineterminator="\n", errors="backslashreplace")
 
 
 def digest(path: Path) -> str:

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from actionpipe.errors import UserError
-from actionpipe.files import read_record
+from actionpipe.files import read_record, shortened
 
 PATIENCE = 60.0
 """Seconds that a stage called by another one waits for a lock."""
@@ -81,7 +81,7 @@ def chain_lock(data: Path) -> Path:
 
 def output_lock(path: Path) -> Path:
     """Guards a file or folder that the user has named."""
-    return path.parent / f".{path.name[:80]}.lock"
+    return path.parent / f".{shortened(path.name, 80)}.lock"
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import unicodedata
 from actionpipe.class_names import check_alike
 from actionpipe.datasets.listed import Dataset, Listed, Split
 from actionpipe.splits.faults import Faults
+from actionpipe.video.find import name_fault
 
 
 def check_dataset(dataset: Dataset, faults: Faults) -> None:
@@ -12,12 +13,12 @@ def check_dataset(dataset: Dataset, faults: Faults) -> None:
     if len(dataset.classes) < 2 and not faults:
         faults.add("classes", f"classes: {dataset.classes or 'none'}; at least two are needed")
     for name in dataset.classes:
-        if not name.strip() or not name.isprintable():
-            faults.add("name", f"class {name!r} has letters that cannot be printed; rename it")
+        if not name.strip() or name_fault(name):
+            faults.add("name", f"class {name!r} has letters that no table can hold; rename it")
     _check_alike(dataset, faults)
     first_of_video: dict[str, Listed] = {}
     for clip in dataset.clips:
-        if not clip.video.isprintable() or not clip.video.strip():
+        if name_fault(clip.video) or not clip.video.strip():
             faults.add("name", f"{clip.where}: the name {clip.video!r} cannot stand in a table; rename the video")
         first = first_of_video.setdefault(unicodedata.normalize("NFC", clip.video), clip)
         if first is not clip:

@@ -7,7 +7,7 @@ from actionpipe.class_names import hint, in_order, twin
 from actionpipe.datasets.listed import Dataset, Listed, Options, Split
 from actionpipe.datasets.source_group import group_by_name
 from actionpipe.splits.faults import Faults
-from actionpipe.video.find import find_videos
+from actionpipe.video.find import find_videos, name_sources
 
 SPLIT_OF_FOLDER: dict[str, Split] = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
@@ -25,7 +25,10 @@ def read_folders(source: Path, options: Options, faults: Faults) -> Dataset:  # 
     Raises:
         UserError: there is no such folder, or no video in it.
     """
-    videos = [path.relative_to(source) for path in find_videos(source)]
+    found = name_sources(find_videos(source), source)
+    notes = [f"{item.video} is left out: {item.fault}" for item in found if item.fault]
+    everything = [item.path.relative_to(source) for item in found]
+    videos = [item.path.relative_to(source) for item in found if not item.fault]
     folders = sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith("."))
     names = [folder.name.casefold() for folder in folders]
     parted = "train" in {SPLIT_OF_FOLDER.get(name) for name in names} and all(name in SPLIT_OF_FOLDER for name in names)
@@ -64,11 +67,11 @@ def read_folders(source: Path, options: Options, faults: Faults) -> Dataset:  # 
                 faults.add(
                     "outside", f"{clip.where} lies in no training class's folder, but other test clips do; move it"
                 )
-    filled = {parent for path in videos for parent in path.parents}
+    filled = {parent for path in everything for parent in path.parents}
     for folder in folders if not parted else [below for top in folders for below in sorted(top.iterdir())]:
         if folder.is_dir() and folder.relative_to(source) not in filled:
             faults.add("empty", f"{folder} holds no video; put the class's clips there, or remove the folder")
-    return Dataset(in_order(classes), group_by_name(clips), metric="macro_f1")
+    return Dataset(in_order(classes), group_by_name(clips), metric="macro_f1", notes=notes)
 
 
 def _composed(name: str) -> str:

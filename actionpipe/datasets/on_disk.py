@@ -7,7 +7,7 @@ from pathlib import Path
 from actionpipe.datasets.listed import Listed
 from actionpipe.splits.faults import Faults
 from actionpipe.splits.index import VideoIndex, leaves_folder
-from actionpipe.video.find import find_videos
+from actionpipe.video.find import find_videos, name_sources
 from actionpipe.video.manifest import Entry, Manifest
 
 
@@ -17,7 +17,7 @@ def list_videos(folder: Path) -> list[str]:
     Raises:
         UserError: there is no such folder, or no video in it.
     """
-    return [path.relative_to(folder).as_posix() for path in find_videos(folder)]
+    return [source.video for source in name_sources(find_videos(folder), folder) if not source.fault]
 
 
 def name_as_on_disk(clips: Iterable[Listed], folder: Path, videos: Iterable[str], faults: Faults) -> list[Listed]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+from actionpipe import terminal
 
 TEST = "test_"
 """Prefix of the ladder's columns that were measured on the test clips."""
@@ -29,7 +30,7 @@ def show_ladder(
         console: where to; standard output when None.
         single_folds: as ``single_folds.single_fold_table`` gives them.
     """
-    console = console or Console()
+    console = console or terminal.console()
     table = Table(
         title=f"What each step is worth ({metric})", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
@@ -40,7 +41,7 @@ def show_ladder(
         table.add_column("\ndiff.", justify="right", no_wrap=True)
         table.add_column("\nchanged", justify="right", no_wrap=True)
     for _, rung in rungs.iterrows():
-        cells = [escape(str(rung["step"]))]
+        cells = [str(rung["step"])]
         for side in sides:
             cells += [_number(rung[f"{side}metric"], ".4f"), _number(rung[f"{side}difference"], "+.4f")]
             cells += [_changes(*(rung[side + column] for column in ("changed", "better", "worse")))]
@@ -64,7 +65,7 @@ def show_ladder(
             f"{len(values)} folds ({values.min():.4f} to {values.max():.4f}); all folds together are better"
         )
     for line in lines:
-        console.print(escape(line), soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def show_result(
@@ -80,19 +81,17 @@ def show_result(
     console: Console | None = None,
 ) -> None:
     """Print what was noted, the videos that could not be read, where the submission is and its out-of-fold metric."""
-    console = console or Console()
+    console = console or terminal.console()
     for note in notes:
-        console.print(f"note: {escape(note)}", soft_wrap=True)
+        console.print(f"note: {note}", soft_wrap=True)
     for video, reason in reason_of_video.items():
-        console.print(
-            f"unreadable: {escape(video)} ({escape(reason)}), labelled {escape(str(fallback))}", soft_wrap=True
-        )
-    console.print(f"submission: {escape(str(final))}", soft_wrap=True)
+        console.print(f"unreadable: {video} ({reason}), labelled {fallback!s}", soft_wrap=True)
+    console.print(f"submission: {final!s}", soft_wrap=True)
     if value is None:
         console.print(f"out-of-fold {metric}: none")
     else:
         console.print(f"out-of-fold {metric}: {value:.4f} on {clips} clips")
-    console.print(f"report: {escape(str(report))}", soft_wrap=True)
+    console.print(f"report: {report!s}", soft_wrap=True)
 
 
 def _clips(rungs: pd.DataFrame, prefix: str) -> int:

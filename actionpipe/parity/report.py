@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from actionpipe import terminal
 from actionpipe.parity.agreement import PROMISES, BoxAgreement, Difference, Promise, ScoreAgreement
 from actionpipe.parity.outcome import LabelAgreement
 from actionpipe.predict.engines import Engine
@@ -54,9 +54,9 @@ class Report:
 
 def show(report: Report, console: Console | None = None) -> None:
     """Print the report; to standard output when there is no ``console``."""
-    console = console or Console()
+    console = console or terminal.console()
     for line in _head(report):
-        console.print(escape(line), soft_wrap=True)
+        console.print(line, soft_wrap=True)
     if report.scores:
         console.print(_score_table(report))
     lines = [f"{one.member}: {text}" for one in report.scores for text in _differences(one.differing)]
@@ -68,7 +68,7 @@ def show(report: Report, console: Console | None = None) -> None:
     else:
         lines.append(f"DIFFERS: {', '.join(report.broken)}; {report.engine.precision} promises: {report.promise}")
     for line in lines:
-        console.print(escape(line), soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _head(report: Report) -> list[str]:
@@ -89,7 +89,7 @@ def _score_table(report: Report) -> Table:
     for one in report.scores:
         equal = f"{one.clips - len(one.differing)} of {one.clips}"
         numbers = [f"{one.largest:.1e}", f"{one.mean:.1e}", equal]
-        table.add_row(escape(one.member), *numbers, f"{one.speed.engine:.4f}", f"{one.speed.reference:.4f}")
+        table.add_row(one.member, *numbers, f"{one.speed.engine:.4f}", f"{one.speed.reference:.4f}")
     return table
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from actionpipe import terminal
 from actionpipe.competition import Competition
 from actionpipe.splits.boxes import Box
 from actionpipe.splits.labels import TestVideo, TrainVideo
@@ -60,10 +61,8 @@ def format_text(summary: Summary) -> str:
 
     Lines are as long as they need to be, whatever the terminal: a table squeezed into a narrow one cannot be read.
     """
-    from rich.console import Console
-
     buffer = io.StringIO()
-    console = Console(file=buffer, width=WIDTH, force_terminal=False, legacy_windows=False)
+    console = terminal.console(file=buffer, width=WIDTH, force_terminal=False, legacy_windows=False)
     for table in (_clip_table(summary), _length_table(summary), _fold_table(summary)):
         console.print(table)
     if summary.boxes:

@@ -44,6 +44,7 @@ def check_videos(
 
     from actionpipe.files import write_table
     from actionpipe.processes import cores
+    from actionpipe.terminal import line
     from actionpipe.video.progress import progress
     from actionpipe.video.soundness import Finding, examine
     from actionpipe.video.workers import run_all
@@ -53,15 +54,15 @@ def check_videos(
     if out is not None and out.exists():
         raise UserError(f"--out {out} is there already and is left as it is; move it away, or name another file")
     tasks = _listed(where, videos, shortest) if (where / "train.csv").exists() else _found(where, videos, shortest)
-    found: list[Finding] = []
+    found: list[Finding] = [Finding(task.name, "unreadable", task.fault, 0) for task in tasks if task.fault]
     with progress(len(tasks), "check") as advance:
-        for task, result in run_all(examine, tasks, workers or cores()):
+        for task, result in run_all(examine, [task for task in tasks if not task.fault], workers or cores()):
             finding = result or Finding(task.name, "unreadable", "the process that decoded it died, twice", 0)
             found += [finding] if finding.trouble != "none" else []
             advance(finding.frames)
     found.sort(key=lambda finding: finding.video)
     for finding in found:
-        print(f"{finding.trouble}: {finding.video}: {finding.reason}")
+        print(f"{finding.trouble}: {line(finding.video)}: {finding.reason}")
     print(f"{len(tasks) - len(found)} of {len(tasks)} videos are sound")
     if out is not None:
         columns = ["video", "trouble", "reason", "frames"]
@@ -71,14 +72,15 @@ def check_videos(
 
 
 def _found(folder: Path, videos: Path | None, shortest: int) -> "list[Video]":
-    from actionpipe.video.find import find_videos
+    from actionpipe.video.find import find_videos, name_sources
     from actionpipe.video.soundness import Video
 
     if videos is not None:
         raise UserError(f"--videos belongs to a DATA folder, but there is no {folder / 'train.csv'}; leave it away")
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; name a folder of videos, or a DATA folder with train.csv")
-    return [Video(path, path.relative_to(folder).as_posix(), shortest) for path in find_videos(folder)]
+    sources = name_sources(find_videos(folder), folder)
+    return [Video(source.path, source.video, shortest, source.fault) for source in sources]
 
 
 def _listed(data: Path, videos: Path | None, shortest: int) -> "list[Video]":

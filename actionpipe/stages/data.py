@@ -60,6 +60,7 @@ def make_data(
     from actionpipe.datasets.listed import Options
     from actionpipe.datasets.tables import make_tables, propose_competition
     from actionpipe.recipes import recipe_file
+    from actionpipe.terminal import plain
 
     if kind not in READERS:
         raise UserError(f"KIND '{kind}' is not known; the kinds are: {', '.join([*READERS, LISTS])}")
@@ -81,7 +82,7 @@ def make_data(
     files.write_text(path, proposed)
 
     for note in dataset.notes:
-        print(f"note: {note}")
+        print(f"note: {plain(note)}")
     if videos is None and kind != "folders":
         print("note: nobody looked whether the videos are there; --videos DIR does, and finds other spellings")
     if kept:

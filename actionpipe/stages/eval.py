@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actionpipe import files, locks
+from actionpipe import files, locks, terminal
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 
@@ -50,7 +50,6 @@ def evaluate(
         UserError: a table, list or metric is wrong; nothing was written.
     """
     import numpy as np
-    from rich.console import Console
 
     from actionpipe.datasets.labelled import join, read_label_sets, read_labels
     from actionpipe.evaluate.metrics import METRICS
@@ -93,11 +92,11 @@ def evaluate(
         _show(console, what, figures, by_class, wrong, left)
 
     with files.atomic(folder / "statistics.txt") as temporary, temporary.open("w", encoding="utf-8") as file:
-        show(Console(file=file, width=120))
+        show(terminal.console(file=file, width=120))
     for name, table in (("statistics", by_class), ("mistakes", wrong)):
         files.write_table(folder / f"{name}.csv", table.assign(protocol=protocol))
     page = write_evaluation(folder, scores[0].stem, predictions, classes, metric, what)
-    show(Console())
+    show(terminal.console())
     print(f"written: {folder}; the page: {page}")
     return ExitCode.OK
 
@@ -160,10 +159,9 @@ def _show(
     console: "Console", what: str, figures: "pd.DataFrame", by_class: "pd.DataFrame", wrong: "pd.DataFrame", left: int
 ) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
     from rich.table import Table
 
-    console.print(escape(what), soft_wrap=True)
+    console.print(what, soft_wrap=True)
     for _, row in figures.iterrows():
         interval = "" if row["low"] is None else f"  (95% interval {row['low']:.4f} to {row['high']:.4f})"
         value = f"{row['value']:.4f}" if isinstance(row["value"], float) else str(row["value"])
@@ -176,11 +174,11 @@ def _show(
     for _, row in by_class.iterrows():
         cells = [str(row[column]) for column in ("index", "class", "clips", "correct", "errors")]
         cells += ["–" if row[name] != row[name] else f"{row[name]:.1f}" for name in ("percent", "top5_percent")]
-        table.add_row(*map(escape, cells), "–" if row["f1"] != row["f1"] else f"{row['f1']:.3f}")
+        table.add_row(*cells, "–" if row["f1"] != row["f1"] else f"{row['f1']:.3f}")
     console.print(table)
     for _, row in wrong.iterrows():
         console.print(
-            f"{escape(row['video'])}: {escape(row['truth'])}, labelled {escape(row['predicted'])} at "
+            f"{row['video']}: {row['truth']}, labelled {row['predicted']} at "
             f"{row['score_of_predicted']:.3f} (true class {row['score_of_truth']:.3f}, rank {row['rank_of_truth']})",
             soft_wrap=True,
             highlight=False,

@@ -9,6 +9,7 @@ import typer
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.processes import cores
+from actionpipe.terminal import line
 from actionpipe.video.find import Source, find_videos, name_sources
 from actionpipe.video.journal import MANIFEST, Journal, locked
 from actionpipe.video.manifest import Entry, Settings
@@ -41,9 +42,10 @@ def extract(
     folder, paths = _inputs(video, directory)
     with locked(output_root):
         journal = Journal(output_root)
-        names = {path.relative_to(folder).as_posix() for path in paths}
-        taken = {entry.frames_dir for entry in journal.entries.values() if entry.video not in names}
+        named = {path.relative_to(folder).as_posix() for path in paths}
+        taken = {entry.frames_dir for entry in journal.entries.values() if entry.video not in named}
         sources = name_sources(paths, folder, taken)
+        names = {source.video for source in sources}
         _clean(sources, journal, output_root)
         tasks = [
             Task(source, output_root, settings, None if overwrite else journal.entries.get(source.video))
@@ -155,7 +157,7 @@ def command(
         listed = [entry for entry in entries if entry.status == word]
         if listed:
             print(f"{word} ({len(listed)}):")
-            print("\n".join(f"  {entry.video}: {entry.reason}" for entry in listed))
+            print("\n".join(f"  {line(entry.video)}: {entry.reason}" for entry in listed))
     if len(readable) == len(entries) or allow_unreadable:
         return ExitCode.OK
     print("they are listed in the manifest; --allow-unreadable accepts them")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from actionpipe import terminal
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.flags import RecipeOptions, parse_overrides
@@ -37,7 +38,6 @@ def show_cost(
         UserError: no such recipe, or it cannot take a video of this size.
     """
     import pandas as pd
-    from rich.console import Console
     from rich.table import Table
 
     from actionpipe import models, openmmlab
@@ -61,7 +61,7 @@ def show_cost(
     for module in cost.modules:
         name = "  " * (module.name.count(".") + bool(module.name)) + (module.name.rpartition(".")[2] or recipe)
         table.add_row(name, module.kind, f"{module.parameters:,}", f"{module.multiply_adds / 1e9:.3f}")
-    Console().print(table)
+    terminal.console().print(table)
     shape = "x".join(map(str, cost.input_shape))
     print(f"\ninput of one view: {shape}, from a video of {size}")
     print(

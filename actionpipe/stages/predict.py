@@ -25,6 +25,7 @@ from actionpipe.flags import (
     ViewAverage,
     Views,
 )
+from actionpipe.terminal import line
 
 
 @locks.one_at_a_time("predict", lambda given: _lock_of(given["json_file"]), makes_folder=True)
@@ -81,11 +82,14 @@ def predict(
             }
         )
         if not quiet:
-            print(f"\n{prediction.video}" + (f": {prediction.unreadable}" if prediction.unreadable else ""), flush=True)
+            print(
+                f"\n{line(prediction.video)}" + (f": {prediction.unreadable}" if prediction.unreadable else ""),
+                flush=True,
+            )
             if not untrimmed and 0 < prediction.frames < recognizer.needed:
                 print(f"  note: {short_note(prediction.frames, recognizer.needed, clips)}", flush=True)
             for name, score in best:
-                print(f"  {score:6.1%}  {name}", flush=True)
+                print(f"  {score:6.1%}  {line(name)}", flush=True)
     if json_file is not None:
         content = {
             "checkpoint": str(checkpoint),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from actionpipe import terminal
 from actionpipe.command import run
 from actionpipe.competition import find, load
 from actionpipe.errors import ExitCode, UserError
@@ -71,20 +72,18 @@ def write_zip(path: Path, checked: "Checked") -> None:
 
 def _show(checked: "Checked") -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    console = terminal.console()
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("class", overflow="fold")
     table.add_column("rows", justify="right", no_wrap=True)
     for name, count in checked.count_of_class.items():
-        table.add_row(escape(name), str(count))
+        table.add_row(name, str(count))
     console.print(table)
     for warning in checked.warnings:
-        console.print(f"warning: {escape(warning)}", soft_wrap=True)
-    console.print(f"{escape(str(checked.path))} fits the template: {checked.rows} rows", soft_wrap=True)
+        console.print(f"warning: {warning}", soft_wrap=True)
+    console.print(f"{checked.path!s} fits the template: {checked.rows} rows", soft_wrap=True)
 
 
 def command(

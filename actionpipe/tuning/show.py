@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+from actionpipe import terminal
 
 
 def show(table: pd.DataFrame, record: Mapping[str, Any], fusion: Path, console: Console | None = None) -> None:
@@ -20,7 +21,7 @@ def show(table: pd.DataFrame, record: Mapping[str, Any], fusion: Path, console: 
         fusion: where ``fusion.yaml`` was written.
         console: where to; standard output when None.
     """
-    console = console or Console()
+    console = console or terminal.console()
     board = Table(title=f"What stays ({record['metric']})", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     board.add_column("part", overflow="fold")
     board.add_column("kept", no_wrap=True)
@@ -33,7 +34,7 @@ def show(table: pd.DataFrame, record: Mapping[str, Any], fusion: Path, console: 
             gain = f"{row['gain']:+.4f} ({row['low']:+.3f} to {row['high']:+.3f})"
             changed = f"{row['changed']}: +{row['better']} -{row['worse']}" if row["changed"] else "0"
         words = f"{row['part']} ({row['setting']})" if row["kept"] == "yes" else row["part"]
-        board.add_row(escape(words), row["kept"], f"{row['metric']:.4f}", gain, changed)
+        board.add_row(words, row["kept"], f"{row['metric']:.4f}", gain, changed)
     console.print(board)
     console.print(
         "gain: over all that was kept before, on clips that the setting was not fitted on; leaderboard.csv has the "
@@ -53,4 +54,4 @@ def show(table: pd.DataFrame, record: Mapping[str, Any], fusion: Path, console: 
             f"as it is scored by the models of {len(record['folds'])} folds together",
             soft_wrap=True,
         )
-    console.print(f"written: {escape(str(fusion))}; next: python postprocess.py, which fuses by it", soft_wrap=True)
+    console.print(f"written: {fusion!s}; next: python postprocess.py, which fuses by it", soft_wrap=True)

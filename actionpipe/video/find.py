@@ -1,11 +1,17 @@
 """Which files are videos, and the folder of frames that each one gets."""
 
+import hashlib
+import os
+import sys
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from actionpipe import terminal
 from actionpipe.errors import UserError
+from actionpipe.files import shortened
 
 _KNOWN = """
     3g2 3gp 264 265 amv asf avi divx dv evo f4v flv h264 h265 hevc ivf m1v m2t m2ts m2v m4v mjpeg mjpg mk3d mkv mod mov
@@ -13,6 +19,9 @@ _KNOWN = """
 """
 EXTENSIONS = frozenset(_KNOWN.split())
 """Lower-case file name extensions, without the dot, that are looked for in a folder."""
+
+_LONGEST = 255 - len("._frames.part")
+"""Bytes of the stem of a folder of frames: file systems allow 255, and while it is made it is ``.STEM_frames.part``."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,8 @@ class Source:
     """Its name in the manifest: relative to the folder searched, posix."""
     frames_dir: str
     """Its frame folder, relative to the output root, posix."""
+    fault: str = ""
+    """Why the video cannot be used under its name, for its row in the manifest; empty when it can."""
 
 
 def is_video(path: Path) -> bool:
@@ -34,17 +45,15 @@ def is_video(path: Path) -> bool:
 def find_videos(folder: Path) -> list[Path]:
     """All video files below ``folder``, sorted by path. Hidden folders and files are passed over.
 
+    Links to folders and files are followed, wherever they lead; a video that two links lead to has two names. A link
+    that leads nowhere is a video that cannot be read when it is named like one; else it is told on standard error.
+
     Raises:
         UserError: there is no such folder, or no video in it.
     """
     if not folder.is_dir():
         raise UserError(f"--dir {folder} is not a folder; for a single file type: --video {folder}")
-    below = (path.relative_to(folder) for path in folder.rglob("*"))
-    videos = sorted(
-        folder / path
-        for path in below
-        if is_video(path) and not any(part.startswith(".") for part in path.parts) and (folder / path).is_file()
-    )
+    videos = sorted(path for path in _walk(folder) if is_video(path))
     if not videos:
         raise UserError(
             f"no video under {folder}; looked for files that end in {', '.join(sorted(EXTENSIONS))} "
@@ -57,16 +66,18 @@ def name_sources(videos: Iterable[Path], folder: Path, taken: Iterable[str] = ()
     """Give every video its manifest name and a frame folder of its own.
 
     The folder is ``<stem>_frames``, where the stem lacks the last extension only. Videos that would share a folder,
-    with each other or with one of ``taken`` (folders of videos not among these), use their full name instead.
+    with each other or with one of ``taken`` (folders of videos not among these), use their full name instead. A stem
+    that is too long for a folder's name is cut, and has a digest of the whole name.
+
+    A name that no table or list can hold is written with codes (``\\x0a``), and its ``fault`` says why.
 
     Raises:
-        UserError: a name holds control characters or is not UTF-8, or the frame folder of one video would lie inside
-            that of another.
+        UserError: the frame folder of one video would lie inside that of another.
     """
-    paths = {path.relative_to(folder).as_posix(): path for path in videos}
-    for name in paths:
-        if not name.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in name):
-            raise UserError(f"the name {name!r} in {folder} cannot stand in a table; rename the file")
+    original = {path.relative_to(folder).as_posix(): path for path in videos}
+    name_of = {name: _written(name, original) for name in original}
+    paths = {name_of[name]: path for name, path in original.items()}
+    fault_of = {name_of[name]: name_fault(name) for name in original}
     whole: set[str] = set()
     while True:
         folders = {name: _frames_dir(PurePosixPath(name), whole=name in whole) for name in paths}
@@ -83,8 +94,65 @@ def name_sources(videos: Iterable[Path], folder: Path, taken: Iterable[str] = ()
                     f"the frames of {name} would lie inside those of {owners[str(parent)]} ({parent}); "
                     "rename one of them, or extract them to two output roots."
                 )
-    return [Source(path, name, folders[name]) for name, path in paths.items()]
+    return [Source(path, name, folders[name], fault_of[name]) for name, path in paths.items()]
+
+
+def name_fault(name: str) -> str:
+    """Why no table or list can hold a name; empty when they can.
+
+    All that is printable can stand in one, and so can blanks, joiners and marks of any script.
+    """
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        return "its name is not UTF-8, which tables and lists are; rename the file or its folder"
+    if any(unicodedata.category(letter) == "Cc" for letter in name):
+        return "its name holds a line break or another control character; rename the file or its folder"
+    return ""
+
+
+def _written(name: str, names: Container[str]) -> str:
+    """The name as a table can hold it, different from all other ``names``."""
+    if not name_fault(name):
+        return name
+    written = terminal.line(name)
+    return f"{written} ({_digest(name)})" if written in names else written
 
 
 def _frames_dir(name: PurePosixPath, *, whole: bool) -> str:
-    return str(name.with_name(f"{name.name if whole else name.stem}_frames"))
+    stem = name.name if whole else name.stem
+    if len(os.fsencode(stem)) > _LONGEST:
+        digest = _digest(name.name)
+        stem = f"{shortened(stem, _LONGEST - len(digest) - 1)}~{digest}"
+    return str(name.with_name(f"{stem}_frames"))
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """All files below a folder, and links to nothing, in no order; nothing hidden."""
+    real = root.resolve()
+    todo = [(root, frozenset([real]), False)]
+    while todo:
+        folder, above, is_linked = todo.pop()
+        for path in _entries(folder):
+            if path.is_dir():
+                is_link = path.is_symlink()
+                target = path.resolve()
+                # What is below the root has a name without links already: links to it inside a folder that was itself
+                # reached by a link would only multiply names. A folder above itself is a loop.
+                back = is_link and is_linked and (target == real or real in target.parents)
+                if target not in above and not back:
+                    todo.append((path, above | {target}, is_linked or is_link))
+            elif path.is_file() or (path.is_symlink() and is_video(path)):
+                yield path
+            elif path.is_symlink():
+                print(f"note: {terminal.line(path)} is a link that leads nowhere; passed over", file=sys.stderr)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        print(f"note: {terminal.line(folder)} cannot be read: {error.strerror}; passed over", file=sys.stderr)
+        return []

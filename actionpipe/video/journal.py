@@ -32,7 +32,7 @@ class Journal:
     def _noted(self) -> Iterator[Entry]:
         if not self.path.exists():
             return
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
             # The last line may be cut short by the end of an earlier run; its video is simply done again.
             with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
                 row = json.loads(line)

@@ -4,6 +4,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+from actionpipe import terminal
+
 INTERVAL = 5.0
 """Seconds between two lines where there is no terminal."""
 
@@ -11,16 +13,15 @@ INTERVAL = 5.0
 @contextlib.contextmanager
 def progress(total: int, title: str = "extract") -> Iterator[Callable[[int], None]]:
     """Yield a function to be called with the number of new frames after each of ``total`` clips."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     start = time.monotonic()
     frames = 0
     clips = 0
     if console.is_terminal:
         columns = (
-            TextColumn(title),
+            TextColumn(title, markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("clips, {task.fields[rate]:.0f} frames/s, remaining"),

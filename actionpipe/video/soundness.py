@@ -24,6 +24,8 @@ class Video:
     """As it is reported."""
     shortest: int
     """Frames below which it is short."""
+    fault: str = ""
+    """Why its name cannot be used; then it is not looked at."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Stores the frames of one video as a folder of JPEG files: whole under its name, or not at all."""
 
 import contextlib
+import errno
 import os
 import shutil
 from dataclasses import replace
@@ -54,6 +55,8 @@ def store(source: Source, output_root: Path, settings: Settings, previous: Entry
     Raises:
         UserError: the frames cannot be written (disk full, no permission); none of them is left under its final name.
     """
+    if source.fault:
+        return broken(source, settings, source.fault)
     frames = output_root / source.frames_dir
     try:
         if previous is not None and is_current(previous, source, output_root, settings):
@@ -75,6 +78,8 @@ def store(source: Source, output_root: Path, settings: Settings, previous: Entry
             part.rename(frames)
         return stored
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return replace(entry, reason="its path is too long for a folder of frames; choose a shorter --output-root")
         raise UserError(
             f"cannot write the frames of {source.video} to {frames}: {error.strerror or error}. Videos that were done "
             "stay done; make room or mend the permissions, then run the same command again."

@@ -63,10 +63,80 @@ def test_frames_inside_frames_are_refused():
         names(["a.mp4", "a_frames/b.mp4"])
 
 
-@pytest.mark.parametrize("name", ["a\nb.mp4", "a\udcff.mp4"])
-def test_names_that_no_table_can_hold_are_refused(name):
-    with pytest.raises(UserError, match="rename"):
-        names([name])
+@pytest.mark.parametrize(
+    ("name", "written"), [("a\nb.mp4", "a\\nb.mp4"), ("a\udcff.mp4", "a\\xff.mp4"), ("\x1b[2Ja.mp4", "\\x1b[2Ja.mp4")]
+)
+def test_a_name_that_no_table_can_hold_is_written_with_codes_and_has_a_fault(name, written):
+    (odd, sound) = name_sources([Path("in") / name, Path("in/b.mp4")], Path("in"))
+    assert (odd.video, odd.path, sound.fault) == (written, Path("in") / name, "")
+    assert "rename" in odd.fault
+    assert len({source.video for source in name_sources([Path("in") / name, Path("in") / written], Path("in"))}) == 2
+
+
+LEGAL = [
+    "\u202f",
+    "\u3000",
+    "\xa0",
+    "\u200c",
+    "\u200d",
+    "\u202e",
+    "\u0301",
+    "\u2028",
+    "\U0001f600",
+    "%s{}",
+    "-x",
+    " \",'",
+]
+
+
+@pytest.mark.parametrize("letters", LEGAL)
+def test_every_other_name_works(letters):
+    assert names([f"a{letters}.mp4", f"{letters}/b.mp4"]) == {
+        f"a{letters}.mp4": f"a{letters}_frames",
+        f"{letters}/b.mp4": f"{letters}/b_frames",
+    }
+
+
+@pytest.mark.parametrize("letter", ["a", "가", "\U0001f600"])
+def test_folders_of_long_names_fit_and_differ(letter):
+    size = len(letter.encode())
+    long = [letter * ((250 - size) // size) + end + ".mp4" for end in ("", letter)]
+    found = names([*long, long[0][:-1] + "v"])
+    assert len(set(found.values())) == 3
+    for frames_dir in found.values():
+        assert len(f".{frames_dir}.part".encode()) <= 255
+
+
+def test_a_short_name_keeps_its_folder_to_the_last_byte_that_always_fitted():
+    assert names(["a" * 242 + ".mp4"]) == {"a" * 242 + ".mp4": "a" * 242 + "_frames"}
+    assert names(["a" * 243 + ".mp4"]) != {"a" * 243 + ".mp4": "a" * 243 + "_frames"}
+
+
+def test_links_are_followed_and_loops_end(tmp_path, capsys):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside / "run", outside / "deep"):
+        folder.mkdir(parents=True)
+        (folder / "a.mp4").touch()
+    (inside / "walk").symlink_to(outside)
+    (inside / "again").symlink_to(inside / "run")
+    (inside / "run" / "up").symlink_to(inside)
+    (outside / "back").symlink_to(inside)
+    (inside / "gone.mp4").symlink_to("nowhere")
+    (inside / "lost").symlink_to("nowhere")
+    found = [path.relative_to(inside).as_posix() for path in find_videos(inside)]
+    assert found == ["again/a.mp4", "gone.mp4", "run/a.mp4", "walk/deep/a.mp4"]
+    assert "lost is a link that leads nowhere" in capsys.readouterr().err
+
+
+def test_links_between_folders_do_not_multiply(tmp_path):
+    folders = [tmp_path / str(number) for number in range(12)]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "a.mp4").touch()
+    for folder in folders:
+        for other in folders:
+            (folder / f"to{other.name}").symlink_to(other)
+    assert len(find_videos(tmp_path)) == 12 * 12
 
 
 @given(st.sets(st.from_regex(r"(x/)?[ab](\.(mp4|avi|mkv)){1,3}", fullmatch=True), min_size=1, max_size=12))
