@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -144,6 +145,23 @@ def test_the_command_says_the_same_as_text_and_json(checkpoint, folder, tmp_path
     done = stage("predict", tmp_path / "broken.mp4", "--checkpoint", checkpoint, "--json", "-", "--engine", "torch")
     assert done.returncode == 3
     assert json.loads(done.stdout)["videos"][0]["unreadable"]
+
+
+@pytest.mark.slow
+def test_a_name_that_is_not_utf8_is_scored_and_read_back(checkpoint, folder, tmp_path):
+    (tmp_path / "in").mkdir()
+    names = ["\udcbf\udcb5[red].mp4", "at 12\u202fPM.mp4"]
+    for name in names:
+        (tmp_path / "in" / name).write_bytes((folder / "v0.mp4").read_bytes())
+    (tmp_path / "in/gone.mp4").symlink_to("nowhere")
+    given = ("predict", tmp_path / "in", "--checkpoint", checkpoint, "--engine", "torch", "--json")
+    done = stage(*given, tmp_path / "out.json", PYTHONIOENCODING="utf-8:strict")
+    assert done.returncode == 3, done.stdout + done.stderr
+    record = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    read = {Path(entry["video"]).name: "unreadable" in entry for entry in record["videos"]}
+    assert read == {names[0]: False, names[1]: False, "gone.mp4": True}
+    assert "\\xbf\\xb5[red].mp4" in done.stdout
+    assert json.loads(stage(*given, "-", PYTHONIOENCODING="ascii").stdout) == record
 
 
 def test_untrimmed_videos_are_scored_second_by_second(make, checkpoint, tmp_path):

@@ -66,6 +66,9 @@ def video_clips(workspace: Workspace, competition: Competition, videos: Path) ->
             faults.append(f"{videos}: '{name}' of {workspace.sample_submission}{several}")
             continue
         source = source_of_video[found[0].video]
+        if not source.path.exists():
+            faults.append(f"{videos}: '{source.video}' is a link that leads nowhere; mend it, or put the video there")
+            continue
         entry = _extracted(source, settings, stored.find(name) if stored else [])
         if entry is None:
             at = source.path.stat()

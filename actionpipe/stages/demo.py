@@ -4,6 +4,7 @@ Reads a checkpoint, a video and, if asked, a table of detections. Writes the lab
 the sound of the original, and its timeline beside it as JSON.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,7 @@ from actionpipe.flags import (
     ViewAverage,
     Views,
 )
+from actionpipe.terminal import line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +127,7 @@ def demonstrate(
     if lacking:
         print(f"note: no font here has the letters {lacking[:40]}; give one that has them with --font")
     if table is not None and table.empty:
-        print(f"note: {detections} has no box of {video.name} with a score above {box_score:g}")
+        print(f"note: {detections} has no box of {line(video.name)} with a score above {box_score:g}")
     return ExitCode.OK
 
 
@@ -134,6 +136,8 @@ def _refuse_place(out: Path, video: Path) -> None:
         raise UserError(f"--out {out} must be a video: a name that ends with {' or '.join(SUFFIXES)}")
     if out.is_dir():
         raise UserError(f"--out {out} is a folder; name a file in it: {out / 'labelled.mp4'}")
+    if len(os.fsencode(out.with_suffix(".json").name)) > 255:
+        raise UserError(f"--out {out} is too long a name for the timeline beside it, .json; name a shorter one")
     if out.exists() and video.exists() and out.samefile(video):
         raise UserError(f"--out {out} is the video itself, which is never written over; name another file")
 
@@ -160,8 +164,8 @@ def _write(path: Path, footage: "Footage", sound: "Sound | None", draw: "Callabl
 def _tell(out: Path, footage: "Footage", windows: int, sound: "Sound | None") -> None:
     width, height = footage.size
     print(
-        f"{out}: {footage.count} frames of {width}x{height} in {footage.duration:.2f} s, {windows} "
-        f"window{'s' * (windows != 1)}; the timeline: {out.with_suffix('.json')}"
+        f"{line(out)}: {footage.count} frames of {width}x{height} in {footage.duration:.2f} s, {windows} "
+        f"window{'s' * (windows != 1)}; the timeline: {line(out.with_suffix('.json'))}"
     )
     if width % 2 or height % 2:
         grown = f"{width + width % 2}x{height + height % 2}"

@@ -4,6 +4,7 @@ Reads a checkpoint and videos. Writes nothing but, when asked, the JSON file ``-
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,10 +83,8 @@ def predict(
             }
         )
         if not quiet:
-            print(
-                f"\n{line(prediction.video)}" + (f": {prediction.unreadable}" if prediction.unreadable else ""),
-                flush=True,
-            )
+            why = f": {prediction.unreadable}" if prediction.unreadable else ""
+            print(f"\n{line(prediction.video)}{why}", flush=True)
             if not untrimmed and 0 < prediction.frames < recognizer.needed:
                 print(f"  note: {short_note(prediction.frames, recognizer.needed, clips)}", flush=True)
             for name, score in best:
@@ -98,16 +97,25 @@ def predict(
             "classes": recognizer.classes,
             "videos": records,
         }
-        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
         if quiet:
-            print(text, end="")
+            print(_json_for(sys.stdout.encoding, content), end="")
         else:
-            write_text(json_file, text)
+            write_text(json_file, _json_for("utf-8", content))
     return ExitCode.INCOMPLETE if unreadable else ExitCode.OK
 
 
 def _lock_of(json_file: Path | None) -> Path | None:
     return None if json_file is None or str(json_file) == "-" else locks.output_lock(json_file)
+
+
+def _json_for(encoding: str | None, content: dict[str, Any]) -> str:
+    """JSON with its letters as they are; in JSON's codes where the encoding lacks one, or a name is not UTF-8."""
+    text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(content, indent=2) + "\n"
+    return text
 
 
 def command(

@@ -182,3 +182,14 @@ def test_folders_of_other_parts_are_those_of_the_training(tmp_path: Path, path: 
         with pytest.raises(TableError) as caught:
             read("folders", tmp_path)
         assert said in str(caught.value)
+
+
+def test_odd_names_and_links_stop_no_other_video(tmp_path: Path) -> None:
+    source, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    touch(source, *(f"می\u200cدود/{number}\u202fPM.mp4" for number in range(5)), "می\u200cدود/line\nend.mp4")
+    touch(elsewhere, *(f"{number}.mp4" for number in range(5)))
+    (source / "linked").symlink_to(elsewhere)
+    dataset = read("folders", source)
+    assert dataset.classes == ["linked", "می\u200cدود"]
+    assert len(dataset.clips) == 10
+    assert any("line\\nend.mp4 is left out: its name" in note for note in dataset.notes)

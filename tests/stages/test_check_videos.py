@@ -150,3 +150,11 @@ def test_wrong_flags_are_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "there.csv").write_text("")
     with pytest.raises(UserError, match="is there already"):
         check_videos(folder, out=tmp_path / "there.csv")
+
+
+def test_a_name_that_no_table_can_hold_is_a_finding(tmp_path, capsys):
+    draw(tmp_path / "a\nb.mp4")
+    draw(tmp_path / "at 12\u202fPM.mp4")
+    assert call(tmp_path, "--workers", 1, "--out", tmp_path / "out.csv") == ExitCode.FAILED
+    said = capsys.readouterr().out
+    assert "unreadable: a\\nb.mp4: its name" in said and "1 of 2 videos are sound" in said

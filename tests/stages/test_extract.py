@@ -382,3 +382,43 @@ def test_what_killed_runs_have_left_is_removed_but_nothing_of_the_user_s(tmp_pat
     extract(directory=videos, output_root=out, workers=1)
     left = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.part"))
     assert left == ["a/.mine_frames.part", "a/mine.part"]
+
+
+ODD = [
+    "한" * 82 + ".mp4",
+    "at 12.22\u202fPM.mp4",
+    "\u3000.mp4",
+    " -x [red] %s {}.mp4",
+    "line\nend.mp4",
+    "\udcbf\udcb5.mp4",
+]
+
+
+def test_no_name_stops_the_other_videos(tmp_path, capsys):
+    for name in [*ODD, "a.mp4"]:
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write_video(tmp_path / "clip.mp4")
+        (tmp_path / "clip.mp4").rename(tmp_path / "in" / name)
+    (tmp_path / "in/gone.mp4").symlink_to("nowhere")
+    (tmp_path / "linked").mkdir()
+    write_video(tmp_path / "linked/b.mp4")
+    (tmp_path / "in/class").symlink_to(tmp_path / "linked")
+    out = tmp_path / "out"
+    for _ in range(2):
+        code = stage.command(directory=tmp_path / "in", output_root=out, workers=1)
+        assert code == ExitCode.INCOMPLETE
+        entries = {entry.video: entry for entry in Manifest.read(out / "manifest.csv").entries}
+        broken = {name: entry.reason for name, entry in entries.items() if not entry.readable}
+        assert set(broken) == {"gone.mp4", "line\\nend.mp4", "\\xbf\\xb5.mp4"}
+        assert set(entries) - set(broken) == {*ODD[:4], "a.mp4", "class/b.mp4"}
+        assert "control" in broken["line\\nend.mp4"] and "UTF-8" in broken["\\xbf\\xb5.mp4"]
+        assert all(is_whole(out / entry.frames_dir, 4) for entry in entries.values() if entry.readable)
+    assert "line\\nend.mp4: its name" in capsys.readouterr().out
+
+
+def test_a_journal_keeps_names_with_separators_of_unicode(tmp_path):
+    write_video(tmp_path / "a.mp4")
+    (entry,) = extract(video=tmp_path / "a.mp4", output_root=tmp_path / "out", workers=1)
+    journal = Journal(tmp_path / "out")
+    journal.add(replace(entry, video="b\u2028c.mp4"))
+    assert set(Journal(tmp_path / "out").entries) == {"a.mp4", "b\u2028c.mp4"}
