@@ -189,7 +189,7 @@ def find_inputs(paths: Iterable[Path | str]) -> list[Path]:
                 found += find_videos(given)
             except UserError:
                 faults.append(f"{given} holds no video")
-        elif given.is_file():
+        elif given.is_file() or given.is_symlink():  # a broken link is a video that cannot be read
             found.append(given)
         else:
             faults.append(f"{given} is not there")
