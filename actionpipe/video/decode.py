@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actionpipe.video.orientation import UPRIGHT, Orientation, read_orientation
+
 if TYPE_CHECKING:
     import av
 
@@ -34,14 +36,14 @@ class Frame:
     picture: "av.VideoFrame"
     time: float | None
     """Presentation time in seconds, as the container gives it (the first frame need not be at 0)."""
-    turns: int
-    """Quarter turns counterclockwise that set it upright, 0 to 3."""
+    orientation: Orientation = UPRIGHT
+    """What sets it upright."""
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels once upright."""
         width, height = self.picture.width, self.picture.height
-        return (height, width) if self.turns % 2 else (width, height)
+        return (height, width) if self.orientation.turns % 2 else (width, height)
 
     def to_image(self, order: str = "rgb24", size: tuple[int, int] | None = None) -> Image:
         """The upright frame: uint8 (H, W, 3), in ``order`` ``rgb24`` or ``bgr24``, scaled to ``size`` (width, height).
@@ -51,7 +53,7 @@ class Frame:
         from av.video.reformatter import Interpolation
 
         width, height = size or self.size
-        if self.turns % 2:
+        if self.orientation.turns % 2:
             width, height = height, width
         # Bilinear at the same size picks FFmpeg's direct, fastest conversion.
         smaller = width * height < self.picture.width * self.picture.height
@@ -60,7 +62,7 @@ class Frame:
         plane = scaled.planes[0]
         # A view of FFmpeg's own memory, whose rows may be longer than the picture is wide: (H, stride) -> (H, W, 3)
         image: Image = np.ndarray((height, width, 3), np.uint8, plane, strides=(plane.line_size, 3, 1))
-        return np.ascontiguousarray(np.rot90(image, self.turns)) if self.turns else image
+        return self.orientation.apply(image)
 
 
 def _reformatter() -> Any:
@@ -119,7 +121,7 @@ class Decoding:
                     self.undecodable += 1
                     continue
                 for picture in pictures:
-                    yield Frame(picture, picture.time, round(picture.rotation / 90) % 4)
+                    yield Frame(picture, picture.time, read_orientation(picture))
 
     def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
         """Packets of the stream, then the empty one that flushes the decoder, even when the demuxer breaks off."""

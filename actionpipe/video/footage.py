@@ -93,7 +93,7 @@ def read_footage(path: Path) -> Footage:
         shown if 0 < shown <= 4 * gap else gap,
         int(ticks[0]) * time_base,
         first.size,
-        _pixel_aspect(path, first.turns),
+        _pixel_aspect(path, first.orientation.turns),
         decoding.undecodable,
     )
 

@@ -184,7 +184,7 @@ class DecodedFrames:
 def _kind(frame: Frame) -> tuple[object, ...]:
     """All that decides, but for the pixels' values, how a frame is encoded."""
     picture = frame.picture
-    return picture.format.name, frame.size, frame.turns, picture.colorspace, picture.color_range
+    return picture.format.name, frame.size, frame.orientation, picture.colorspace, picture.color_range
 
 
 def _chosen(choose: Choose, count: int) -> list[int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from actionpipe.video.decode import Frame
+from actionpipe.video.orientation import read_orientation
 from actionpipe.video.packets import PacketTable, open_video
 
 
@@ -36,7 +37,7 @@ def decode_groups(path: Path, table: PacketTable, numbers: Collection[int]) -> I
                     picture = next(pictures, None)
                     if picture is None or picture.is_corrupt or picture.pts != times[number - group.start - 1]:
                         raise UncertainError(f"frame {number} is not as expected")
-                    yield number, Frame(picture, picture.time, round(picture.rotation / 90) % 4)
+                    yield number, Frame(picture, picture.time, read_orientation(picture))
     except (av.FFmpegError, OSError, ValueError, LookupError) as error:
         raise UncertainError(str(error)) from error
 

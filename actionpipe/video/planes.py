@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from actionpipe.video.orientation import UPRIGHT, Orientation
+
 if TYPE_CHECKING:
     import av
 
@@ -49,7 +51,7 @@ def jpeg_planes(frame: "Frame", size: tuple[int, int], room: Room | None = None)
 
     That is so when ``size`` (width, height) is not the frame's own, when its pixels are not 8-bit 4:2:0 or 4:2:2, when
     its matrix is neither BT.601 nor BT.709 (a stream that does not say is taken for BT.601, as FFmpeg and OpenCV do),
-    and when an odd size is to be turned, which would part the chroma samples from their pixels.
+    and when an odd size is to be turned or mirrored, which would part the chroma samples from their pixels.
 
     The planes may be views of the decoder's memory, or of ``room``: they are not to be written to, and with a ``room``
     they are gone when it is used again.
@@ -57,7 +59,7 @@ def jpeg_planes(frame: "Frame", size: tuple[int, int], room: Room | None = None)
     room = room or Room()
     picture = frame.picture
     name = picture.format.name
-    turnable = frame.turns == 0 or (picture.width % 2 == 0 and picture.height % 2 == 0)
+    turnable = frame.orientation == UPRIGHT or (picture.width % 2 == 0 and picture.height % 2 == 0)
     # One pixel across, the shape of the planes no longer tells 4:2:0 from 4:4:4.
     told = min(size) > 1
     if name not in FORMATS or size != frame.size or not turnable or not told:
@@ -75,7 +77,7 @@ def jpeg_planes(frame: "Frame", size: tuple[int, int], room: Room | None = None)
         return None
     elif limited:
         planes = _widen(planes, room)
-    luma, blue, red = _turn(planes, frame.turns, room)
+    luma, blue, red = _set_upright(planes, frame.orientation, room)
     return _backed(luma), blue, red
 
 
@@ -165,15 +167,22 @@ def _backed(luma: Plane) -> Plane:
     return padded[:height, :width]
 
 
-def _turn(planes: Planes, turns: int, room: Room) -> Planes:
-    """Quarter turns counterclockwise, 0 to 3."""
-    if turns == 0:
+def _set_upright(planes: Planes, orientation: Orientation, room: Room) -> Planes:
+    if orientation == UPRIGHT:
         return planes
     import cv2
 
-    code = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}[turns]
-    luma, blue, red = (
-        cv2.rotate(plane, code, room.plane(f"turned {number}", plane.shape if turns == 2 else plane.shape[::-1]))
-        for number, plane in enumerate(planes)
-    )
-    return luma, blue, red
+    turns, mirrored = orientation
+    if turns:
+        code = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}[turns]
+        luma, blue, red = (
+            cv2.rotate(plane, code, room.plane(f"turned {number}", plane.shape if turns == 2 else plane.shape[::-1]))
+            for number, plane in enumerate(planes)
+        )
+        planes = luma, blue, red
+    if mirrored:
+        luma, blue, red = (
+            cv2.flip(plane, 1, room.plane(f"mirrored {number}", plane.shape)) for number, plane in enumerate(planes)
+        )
+        planes = luma, blue, red
+    return planes

@@ -89,7 +89,7 @@ def test_frames_of_many_kinds_in_turn_are_each_converted_by_their_own_matrix_ran
             picture = source.reformat(format=pixel_format)
             picture.colorspace, picture.color_range = colorspace, color_range
             want = picture.reformat(*(size or (64, 48)), "rgb24", interpolation="AREA" if size else "BILINEAR")
-            np.testing.assert_array_equal(Frame(picture, 0.0, 0).to_image(size=size), want.to_ndarray())
+            np.testing.assert_array_equal(Frame(picture, 0.0).to_image(size=size), want.to_ndarray())
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no video at all\n" * 50])

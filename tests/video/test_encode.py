@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from actionpipe.video.decode import Frame
 from actionpipe.video.encode import Encoder, fit
+from actionpipe.video.orientation import Orientation
 
 
 def picture(size=(96, 64), pixel_format="yuv420p", colorspace=None, color_range=None, seed=0):
@@ -36,7 +37,7 @@ def test_colours_are_those_of_a_correct_rendering(pixel_format, colorspace, colo
         colorspace = color_range = None
     frame = picture(pixel_format=pixel_format, colorspace=colorspace, color_range=color_range)
     want = frame.to_ndarray(format="rgb24")
-    got = decoded(Encoder(95).encode(Frame(frame, 0.0, 0)))
+    got = decoded(Encoder(95).encode(Frame(frame, 0.0)))
     assert cv2.PSNR(got, want) > 32
     assert (
         np.abs(got.astype(float).mean((0, 1)) - want.mean((0, 1))).max() < 3
@@ -91,7 +92,7 @@ def test_quality_is_at_least_that_of_opencv(name, pixel_format, quality):
     want = render(frame)
     image = frame.to_ndarray(format="bgr24")  # what OpenCV's own reader gives
     theirs = bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
-    ours = Encoder(quality).encode(Frame(frame, 0.0, 0))
+    ours = Encoder(quality).encode(Frame(frame, 0.0))
     assert psnr(ours, want) >= psnr(theirs, want) - 0.1
     # Colours beyond what RGB can show, as these stripes have, are clipped on the way through RGB, and so need less.
     assert len(ours) <= (1.3 if name == "stripes" else 1.1) * len(theirs)
@@ -106,12 +107,12 @@ def test_bt709_keeps_as_much_as_by_way_of_rgb(name, color_range):
     assert frame.colorspace == 1
     want = render(frame)
     theirs = bytes(cv2.imencode(".jpg", frame.to_ndarray(format="bgr24"), [cv2.IMWRITE_JPEG_QUALITY, 95])[1])
-    assert psnr(Encoder(95).encode(Frame(frame, 0.0, 0)), want) >= psnr(theirs, want) - 0.1
+    assert psnr(Encoder(95).encode(Frame(frame, 0.0)), want) >= psnr(theirs, want) - 0.1
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])
 def test_files_are_full_range_420_whatever_the_source(pixel_format):
-    content = Encoder(95).encode(Frame(picture(pixel_format=pixel_format), 0.0, 0))
+    content = Encoder(95).encode(Frame(picture(pixel_format=pixel_format), 0.0))
     assert simplejpeg.decode_jpeg_header(content) == (64, 96, "YCbCr", "420")
 
 
@@ -120,14 +121,17 @@ def test_files_are_full_range_420_whatever_the_source(pixel_format):
     width=st.integers(1, 70),
     height=st.integers(1, 70),
     turns=st.integers(0, 3),
+    mirrored=st.booleans(),
     colorspace=st.sampled_from(["ITU601", "ITU709"]),
     color_range=st.sampled_from(["MPEG", "JPEG"]),
     seed=st.integers(0, 99),
 )
-def test_any_size_turn_matrix_and_range_looks_like_its_rendering(width, height, turns, colorspace, color_range, seed):
+def test_any_size_orientation_matrix_and_range_looks_like_its_rendering(
+    width, height, turns, mirrored, colorspace, color_range, seed
+):
     frame = picture((width, height), colorspace=colorspace, color_range=color_range, seed=seed)
-    want = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
-    got = decoded(Encoder(95).encode(Frame(frame, 0.0, turns)))
+    want = Orientation(turns, mirrored).apply(frame.to_ndarray(format="rgb24"))
+    got = decoded(Encoder(95).encode(Frame(frame, 0.0, Orientation(turns, mirrored))))
     assert got.shape == want.shape
     assert np.abs(got.astype(float).mean((0, 1)) - want.mean((0, 1))).max() < 6
     assert cv2.PSNR(got, want) > 28
@@ -137,14 +141,14 @@ def test_any_size_turn_matrix_and_range_looks_like_its_rendering(width, height, 
 def test_turned_frames_are_stored_upright(turns):
     frame = picture((90, 61))
     want = np.rot90(frame.to_ndarray(format="rgb24"), turns)
-    got = decoded(Encoder(95).encode(Frame(frame, 0.0, turns)))
+    got = decoded(Encoder(95).encode(Frame(frame, 0.0, Orientation(turns))))
     assert got.shape == want.shape
     assert cv2.PSNR(got, np.ascontiguousarray(want)) > 32
 
 
 def test_all_frames_get_the_size_of_the_first():
     encoder = Encoder(95, short_side=32)
-    shapes = {decoded(encoder.encode(Frame(picture(size), 0.0, 0))).shape for size in [(96, 64), (64, 96), (48, 32)]}
+    shapes = {decoded(encoder.encode(Frame(picture(size), 0.0))).shape for size in [(96, 64), (64, 96), (48, 32)]}
     assert shapes == {(32, 48, 3)}
 
 
@@ -157,7 +161,7 @@ def test_fit(size, short_side, want):
 
 
 def test_one_pixel():
-    assert decoded(Encoder(95).encode(Frame(picture((1, 1), "yuv444p"), 0.0, 0))).shape == (1, 1, 3)
+    assert decoded(Encoder(95).encode(Frame(picture((1, 1), "yuv444p"), 0.0))).shape == (1, 1, 3)
 
 
 @pytest.mark.parametrize("size", [(33, 21), (33, 20), (32, 21)])
@@ -171,5 +175,5 @@ def test_the_edge_of_an_odd_size_does_not_depend_on_what_lies_behind_it_in_memor
         memory = np.frombuffer(luma, np.uint8).reshape(-1, luma.line_size).copy()
         memory[:, luma.width :] = behind
         luma.update(memory)
-        files.append(Encoder(95).encode(Frame(frame, 0.0, 0)))
+        files.append(Encoder(95).encode(Frame(frame, 0.0)))
     assert files[0] == files[1]

@@ -9,6 +9,7 @@ from actionpipe.video import frames, groups
 from actionpipe.video.decode import Frame, decode
 from actionpipe.video.frames import DecodedFrames
 from actionpipe.video.groups import UncertainError, decode_groups
+from actionpipe.video.orientation import Orientation
 from actionpipe.video.packets import Packet, PacketTable, read_packets
 
 LENGTH, GROUP = 1100, 20
@@ -109,8 +110,8 @@ def test_open_groups_are_not_entered(tmp_path):
 def test_what_changes_midway_is_decoded_whole(long_video, monkeypatch):
     path = long_video("h264.mp4")
 
-    def turned(picture, time, turns):
-        return Frame(picture, time, turns if picture.pts < 100_000 else 1)
+    def turned(picture, time, orientation):
+        return Frame(picture, time, orientation if picture.pts < 100_000 else Orientation(1))
 
     monkeypatch.setattr(groups, "Frame", turned)
     want, _ = reference(path, choose, monkeypatch)

@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 
 from actionpipe.video.decode import Frame, decode
+from actionpipe.video.orientation import UPRIGHT, Orientation
 from actionpipe.video.planes import jpeg_planes
 
 
-def frame_of(planes, *, pixel_format="yuv420p", colorspace=2, color_range=1, turns=0):
+def frame_of(planes, *, pixel_format="yuv420p", colorspace=2, color_range=1, orientation=UPRIGHT):
     """A decoder's frame with the given planes, whose rows FFmpeg may pad."""
     picture = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pixel_format)
     for plane, values in zip(picture.planes, planes, strict=True):
@@ -14,7 +15,7 @@ def frame_of(planes, *, pixel_format="yuv420p", colorspace=2, color_range=1, tur
         rows[:, : plane.width] = values
         plane.update(rows.tobytes())
     picture.colorspace, picture.color_range = colorspace, color_range
-    return Frame(picture, 0.0, turns)
+    return Frame(picture, 0.0, orientation)
 
 
 def random_planes(width, height, seed=0):
@@ -107,13 +108,15 @@ def test_rows_of_422_chroma_are_averaged_in_pairs(size):
         assert np.abs(plane - pairs.mean(1)).max() <= 0.5
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
-def test_planes_are_turned_counterclockwise(turns):
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_planes_are_turned_counterclockwise_then_mirrored(turns, mirrored):
     planes = random_planes(16, 8)
-    frame = frame_of(planes, color_range=2, turns=turns)
+    frame = frame_of(planes, color_range=2, orientation=Orientation(turns, mirrored))
     got = jpeg_planes(frame, frame.size)
     for plane, want in zip(got, planes, strict=True):
-        np.testing.assert_array_equal(plane, np.rot90(want, turns))
+        turned = np.rot90(want, turns)
+        np.testing.assert_array_equal(plane, turned[:, ::-1] if mirrored else turned)
 
 
 @pytest.mark.parametrize("colorspace", [2, 5, 6])
@@ -128,15 +131,16 @@ def test_other_matrices_go_by_rgb(colorspace):
     assert jpeg_planes(frame_of(random_planes(16, 8), colorspace=colorspace), (16, 8)) is None
 
 
-def test_other_sizes_and_odd_turns_and_single_pixels_go_by_rgb():
+def test_other_sizes_and_odd_turns_and_mirrors_and_single_pixels_go_by_rgb():
     assert jpeg_planes(frame_of(random_planes(16, 8)), (8, 4)) is None
-    assert jpeg_planes(frame_of(random_planes(15, 8), turns=2), (15, 8)) is None
+    assert jpeg_planes(frame_of(random_planes(15, 8), orientation=Orientation(2)), (15, 8)) is None
+    assert jpeg_planes(frame_of(random_planes(15, 8), orientation=Orientation(0, True)), (15, 8)) is None
     assert jpeg_planes(frame_of(random_planes(1, 8)), (1, 8)) is None
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv444p", "yuv422p10le", "yuv420p10le", "yuva420p", "nv12", "gray", "rgb24"])
 def test_other_pixel_formats_go_by_rgb(pixel_format):
-    frame = Frame(av.VideoFrame(16, 8, pixel_format), 0.0, 0)
+    frame = Frame(av.VideoFrame(16, 8, pixel_format), 0.0)
     assert jpeg_planes(frame, (16, 8)) is None
 
 
