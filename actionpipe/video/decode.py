@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionpipe.video.orientation import UPRIGHT, Orientation, read_orientation
+from actionpipe.video.packets import Announced, read_announced
 
 if TYPE_CHECKING:
     import av
@@ -81,11 +82,13 @@ class Decoding:
         self.path = path
         self.threads = threads
         self.undecodable = 0
-        """Packets that the demuxer or the decoder refused."""
+        """Packets that the demuxer or the decoder refused, but for those behind the end of what an edit list shows."""
         self.packets = 0
         """Packets of the video stream, whether decodable or not."""
-        self.expected = 0
-        """Packets that the container's index announces; 0 when it does not say."""
+        self.shown = 0
+        """Those of them that are to be shown: an edit list may have others, that are decoded at most."""
+        self.announced = Announced(0)
+        """What the container's index says of the packets."""
         self.rate = 0.0
         """Average frames a second that the container announces; 0 when it does not say."""
 
@@ -113,15 +116,25 @@ class Decoding:
             rate = float(stream.average_rate or stream.guessed_rate or Fraction(0))
             # A rate of 1000 is the clock of a container that counts milliseconds and knows no rate.
             self.rate = rate if rate < 1000 else 0.0
-            self.expected = stream.frames if "mp4" in container.format.name else 0
+            self.announced = read_announced(container, stream)
             for packet in self._packets(container, stream):
                 try:
                     pictures = packet.decode()
                 except (av.FFmpegError, ValueError):
-                    self.undecodable += 1
+                    self.undecodable += not self.announced.is_beyond(self.packets)
                     continue
                 for picture in pictures:
                     yield Frame(picture, picture.time, read_orientation(picture))
+
+    def losses(self) -> list[str]:
+        """What is missing of that which a player would show, each in words; [] once all of it was decoded."""
+        lost, missing = self.undecodable, self.announced.shown - self.packets
+        losses = [f"{lost} packet{'s' if lost != 1 else ''} could not be decoded"] if lost else []
+        if missing > 0:
+            losses.append(f"the file ends early: {self.packets} of {self.announced.shown} packets are there")
+        elif self.packets and not self.shown:
+            losses.append("its edit list shows none of its frames")
+        return losses
 
     def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
         """Packets of the stream, then the empty one that flushes the decoder, even when the demuxer breaks off."""
@@ -134,12 +147,13 @@ class Decoding:
             except StopIteration:
                 return
             except (av.FFmpegError, OSError):
-                self.undecodable += 1
+                self.undecodable += not self.announced.is_beyond(self.packets + 1)
                 flush = av.Packet()
                 flush.stream = stream
                 yield flush
                 return
             self.packets += packet.size > 0
+            self.shown += packet.size > 0 and not packet.is_discard
             yield packet
 
 

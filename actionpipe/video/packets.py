@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 CONTAINERS = frozenset({"mp4", "mov", "matroska", "webm", "avi"})
 """Containers with an index to seek by, as FFmpeg names them."""
@@ -60,6 +60,34 @@ class PacketTable:
         return [range(*ends) for ends in zip(starts, [*starts[1:], len(times)], strict=True)]
 
 
+class Announced(NamedTuple):
+    """What a container's index says of the packets of a stream."""
+
+    shown: int
+    """Packets up to the last one that is shown, those among them that are decoded but not shown included; 0 when it
+    does not say."""
+    beyond: int = 0
+    """Packets after those: behind the end of what an edit list shows, so nobody misses them."""
+
+    def is_beyond(self, number: int) -> bool:
+        """Whether packet ``number``, from 1, is behind the end of what is shown."""
+        return self.beyond > 0 and number > self.shown
+
+
+def read_announced(container: Any, stream: Any) -> Announced:
+    """How many packets the index announces: of MP4 and QuickTime, once FFmpeg has applied the edit list to it.
+
+    A trimmed video keeps packets that are not shown; those that no shown one refers to are not even in the index.
+    """
+    if "mp4" not in container.format.name or not stream.frames:
+        return Announced(0)
+    entries = stream.index_entries
+    shown = len(entries)
+    while shown and entries[shown - 1].is_discard:
+        shown -= 1
+    return Announced(shown, len(entries) - shown)
+
+
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
     """The PyAV container and the stream that ``Decoding`` would decode, set up alike, until the block ends.
@@ -99,7 +127,8 @@ def read_packets(path: Path) -> PacketTable:
                 is_key, has_headers = units.look(packet) if sound else (False, None)
                 packets.append(Packet(packet.pts, packet.dts, packet.size, is_key))
                 headers.append(has_headers)
-            is_sound = sound and stream.frames in {0, len(packets)}
+            announced = read_announced(container, stream).shown or stream.frames
+            is_sound = sound and announced in {0, len(packets)}
     except (av.FFmpegError, OSError, ValueError, LookupError):
         pass
     if any(found is not None for found in headers):

@@ -88,11 +88,7 @@ def _decode(path: Path) -> tuple[int, list[str]]:
             last.to_image()
     if last is not None and count not in wanted:
         last.to_image()
-    lost = decoding.undecodable
-    losses = [f"{lost} packet{'s' if lost != 1 else ''} could not be decoded"] if lost else []
-    if decoding.expected > decoding.packets:
-        losses.append(f"the file ends early: {decoding.packets} of {decoding.expected} packets are there")
-    return count, losses
+    return count, decoding.losses()
 
 
 def _chosen(path: Path, count: int) -> Sequence[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from actionpipe import files
 from actionpipe.errors import UserError
-from actionpipe.video.decode import Decoding, Frame, UnreadableError, decode, in_batches, reason
+from actionpipe.video.decode import Frame, UnreadableError, decode, in_batches, reason
 from actionpipe.video.encode import Encoder
 from actionpipe.video.find import Source
 from actionpipe.video.manifest import Entry, Settings
@@ -106,7 +106,7 @@ def _store(source: Source, part: Path, settings: Settings, entry: Entry) -> Entr
     except ValueError as error:
         fault = f"stopped after {stored} frames: {reason(error)}"
     width, height = encoder.size or (0, 0)
-    faults = [text for text in (fault, *_losses(decoding)) if text]
+    faults = [text for text in (fault, *decoding.losses()) if text]
     if stored == 0:
         return replace(entry, reason="; ".join(faults) or "holds no frame")
     return replace(
@@ -130,14 +130,6 @@ def _write(path: str, content: bytes) -> None:
             rest = rest[os.write(handle, rest) :]
     finally:
         os.close(handle)
-
-
-def _losses(decoding: Decoding) -> list[str]:
-    lost, missing = decoding.undecodable, decoding.expected - decoding.packets
-    losses = [f"{lost} packet{'s' if lost != 1 else ''} could not be decoded"] if lost else []
-    if missing > 0:
-        losses.append(f"the file ends early: {decoding.packets} of {decoding.expected} packets are there")
-    return losses
 
 
 class Clock:
