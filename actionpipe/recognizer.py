@@ -141,10 +141,10 @@ class Recognizer:
         return self._ready().model
 
     def _predict(self, video: Path) -> Prediction:
+        from actionpipe.video.apart import FramesApart
         from actionpipe.video.decode import UnreadableError
-        from actionpipe.video.frames import DecodedFrames
 
-        frames = DecodedFrames(video, self.settings)
+        frames = FramesApart(video, self.settings)
         try:
             scores = self.score(frames)
         except UnreadableError as error:

@@ -11,8 +11,9 @@ from actionpipe.files import digest
 from actionpipe.fusion.submission import read_submission
 from actionpipe.splits.index import VideoIndex, name_of_directory
 from actionpipe.splits.lists import read_list
+from actionpipe.video.apart import FramesApart
 from actionpipe.video.find import Source, find_videos, name_sources
-from actionpipe.video.frames import DecodedFrames, Frames, StoredFrames
+from actionpipe.video.frames import Frames, StoredFrames
 from actionpipe.video.manifest import Entry, Manifest, Settings
 from actionpipe.video.store import broken
 from actionpipe.workspace import Part, Workspace
@@ -73,7 +74,7 @@ def video_clips(workspace: Workspace, competition: Competition, videos: Path) ->
         if entry is None:
             at = source.path.stat()
             identity = f"{source.video} {at.st_size} {at.st_mtime_ns} {settings}"
-            clips.append(Clip(name, DecodedFrames(source.path, settings), identity))
+            clips.append(Clip(name, FramesApart(source.path, settings), identity))
         else:
             frames = StoredFrames(workspace.frames("test") / entry.frames_dir, entry.frames)
             clips.append(Clip(name, frames, f"{entry.digest} {entry.settings}"))

@@ -110,6 +110,17 @@ class DecodedFrames:
         Raises:
             UnreadableError: there is not one frame; the message is the reason that the manifest would have.
         """
+        chosen: list[int] = []
+
+        def remember(count: int) -> Sequence[int]:
+            chosen[:] = _chosen(choose, count)
+            return chosen
+
+        count, contents = self.select_encoded(remember)
+        return count, [decode_jpeg(contents[number]) for number in chosen]
+
+    def select_encoded(self, choose: Choose) -> tuple[int, dict[int, bytes]]:
+        """The number of frames, and JPEG files of those chosen, perhaps of more, by number; raises as ``select``."""
         table = read_packets(self.path)
         guess = len(table.packets)
         numbers = _chosen(choose, guess) if guess else []
@@ -121,11 +132,11 @@ class DecodedFrames:
             numbers = _chosen(choose, self.count)
             if not contents.keys() >= set(numbers):
                 contents = dict(self._encoded(set(numbers)))
-        return self.count, [_image(contents[number]) for number in numbers]
+        return self.count, contents
 
     def __iter__(self) -> Iterator[Image]:
         """See ``Frames``; raises as ``select`` does."""
-        return (_image(content) for _, content in self._encoded(None))
+        return (decode_jpeg(content) for _, content in self._encoded(None))
 
     def _encoded(self, numbers: Container[int] | None) -> Iterator[tuple[int, bytes]]:
         """Decode the whole video; number and JPEG file of the frames of these ``numbers``, None being all."""
@@ -195,7 +206,8 @@ def _chosen(choose: Choose, count: int) -> list[int]:
     return numbers
 
 
-def _image(content: bytes) -> Image:
+def decode_jpeg(content: bytes) -> Image:
+    """A frame's JPEG file, as it is held in memory, as an image."""
     image = _decode_jpeg(content)
     if image is None:
         raise ValueError("a frame that was just encoded cannot be decoded")

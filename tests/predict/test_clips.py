@@ -14,6 +14,7 @@ from actionpipe.errors import UserError
 from actionpipe.predict.clips import digest_of_videos, listed_clips, video_clips
 from actionpipe.splits.lists import Clip, write_list
 from actionpipe.stages.extract import extract
+from actionpipe.video.apart import FramesApart
 from actionpipe.video.frames import DecodedFrames, StoredFrames
 from actionpipe.video.manifest import Manifest, Settings
 
@@ -135,7 +136,7 @@ def test_of_several_videos_only_those_that_changed_are_read(tiny, competition, e
     content[-1] ^= 1  # as long as before
     (extracted / "t2.mp4").write_bytes(content)
     kinds = [type(clip.frames) for clip in video_clips(tiny.workspace, competition, extracted)]
-    assert kinds == [StoredFrames, DecodedFrames, DecodedFrames]
+    assert kinds == [StoredFrames, FramesApart, FramesApart]
 
 
 def test_an_entry_without_frames_is_not_used(tiny, competition, videos):
@@ -143,14 +144,14 @@ def test_an_entry_without_frames_is_not_used(tiny, competition, videos):
     shutil.rmtree(tiny.workspace.frames("test"))
     extract(directory=videos, output_root=tiny.workspace.frames("test"), workers=1)
     kinds = [type(clip.frames) for clip in video_clips(tiny.workspace, competition, videos)]
-    assert kinds == [DecodedFrames, StoredFrames, StoredFrames]
+    assert kinds == [FramesApart, StoredFrames, StoredFrames]
 
 
 def test_nothing_needs_to_have_been_extracted(tiny, competition, videos):
     shutil.rmtree(tiny.workspace.frames("test"))
     shutil.rmtree(tiny.workspace.frames("train"))
     clips = video_clips(tiny.workspace, competition, videos)
-    assert [type(clip.frames) for clip in clips] == [DecodedFrames] * 3
+    assert [type(clip.frames) for clip in clips] == [FramesApart] * 3
     assert {clip.frames.settings for clip in clips} == {Settings()}
 
 
@@ -221,7 +222,7 @@ def test_extracted_test_frames_of_other_settings_than_the_training_frames_are_no
     """Frames of another size or quality than the model was trained on would be scored without a word."""
     change_settings(tiny, *[{"short_side": 32}] * len(tiny.train))
     clips = video_clips(tiny.workspace, competition, extracted)
-    assert [type(clip.frames) for clip in clips] == [DecodedFrames] * 3
+    assert [type(clip.frames) for clip in clips] == [FramesApart] * 3
 
 
 def digest_now(tiny, competition, videos):
