@@ -8,6 +8,7 @@ from typing import Any
 
 from actionpipe import caches, stopping, terminal
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.flags import with_recipe_folders
 
 _MENDABLE = {
     errno.EROFS: "write to another folder: name one with --data, --output-root or --out",
@@ -29,7 +30,7 @@ def run(function: Callable[..., Any]) -> None:
     import typer
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(function)
+    app.command()(with_recipe_folders(function))
     finish(app)
 
 

@@ -1,11 +1,15 @@
 """Flags that several commands share, from what is typed to what it means."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from actionpipe.errors import UserError
+from actionpipe.recipes import name_folders
 
 DataFolder = Annotated[Path, typer.Option(help="The DATA folder.")]
 CompetitionFile = Annotated[
@@ -26,6 +30,33 @@ AllowUnreadable = Annotated[
     bool, typer.Option("--allow-unreadable", help="Exit with 0 though some videos could not be read.")
 ]
 AsWritten = Annotated[bool, typer.Option("--as-written", help="Fuse as the competition file says, whatever was tuned.")]
+
+RecipeFolders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--recipes", help="Folder of your own recipes, which are then known by name; may be repeated.", metavar="DIR"
+    ),
+]
+
+
+def with_recipe_folders(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the flag ``--recipes``, where it reads a competition file or a recipe."""
+    signature = inspect.signature(command)
+    if not {"data", "competition", "recipe"} & set(signature.parameters):
+        return command
+
+    @functools.wraps(command)
+    def named(*args: Any, recipe_folders: list[Path] | None = None, **kwargs: Any) -> Any:
+        if recipe_folders:
+            name_folders(recipe_folders)
+        return command(*args, **kwargs)
+
+    flag = inspect.Parameter("recipe_folders", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=RecipeFolders)
+    named.__annotations__ = {**command.__annotations__, "recipe_folders": RecipeFolders}
+    named.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), flag]
+    )
+    return named
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

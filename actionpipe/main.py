@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from actionpipe.command import finish
+from actionpipe.flags import with_recipe_folders
 from actionpipe.stages import (
     adopt,
     chain,
@@ -73,11 +74,11 @@ def app() -> typer.Typer:
         no_args_is_help=True,
     )
     for name, function in VERBS.items():
-        verbs.command(name)(function)
+        verbs.command(name)(with_recipe_folders(function))
     for group, (line, functions) in GROUPS.items():
         below = typer.Typer(help=line, no_args_is_help=True)
         for name, function in functions.items():
-            below.command(name)(function)
+            below.command(name)(with_recipe_folders(function))
         verbs.add_typer(below, name=group)
     return verbs
 

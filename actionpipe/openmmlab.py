@@ -1,6 +1,6 @@
 """The ONE place that knows how mmaction2, mmdet, mmcv and mmengine are made to run on current torch.
 
-Call ``activate()`` before the first import of any of them. It does seven things, each only where it is needed:
+Call ``activate()`` before the first import of any of them. It does eight things, each only where it is needed:
 
 1. ``mmcv._ext``: mmcv is installed without its compiled operators; a module stands in whose ``nms``,
    ``roi_align_forward`` and ``roi_align_backward`` are torchvision's. Every other operator raises when called.
@@ -10,6 +10,7 @@ Call ``activate()`` before the first import of any of them. It does seven things
 5. mmengine's checkpoint loader falls back to unpickling anything; ours refuses (see ``actionpipe.training.weights``).
 6. mmengine reads all metafiles of a model zoo to find a config whose name is its path.
 7. What they import for lane lines, poses, drawings and tracks is put off until it is called: a third of their start.
+8. mmengine imports whatever a config's ``type`` names when it is not registered; ours builds registered classes only.
 """
 
 import contextlib
@@ -52,6 +53,7 @@ def activate() -> None:
         numpy2.mend_arithmetic()
         find_bases_by_name()
         refuse_unsafe_pickles()
+        refuse_imports_by_type()
 
 
 def _import_mmaction() -> None:
@@ -238,3 +240,9 @@ def refuse_unsafe_pickles() -> None:
         return read_torch_file(file, map_location=map_location or "cpu")
 
     checkpoint._safe_torch_load = load
+
+
+def refuse_imports_by_type() -> None:
+    """Let ``type`` in a config name what is registered, and never a dotted path of any importable callable."""
+    registry: Any = importlib.import_module("mmengine.registry.registry")
+    registry.get_object_from_string = lambda _: None

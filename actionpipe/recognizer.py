@@ -1,5 +1,7 @@
 """A trained recogniser in Python: a checkpoint and paths of videos in, classes with probabilities out."""
 
+import dataclasses
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from actionpipe.processes import Processes
     from actionpipe.video.frames import Frames
+    from actionpipe.video.manifest import Settings
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Recognizer:
         self,
         checkpoint: Path | str,
         *,
-        recipe: str | None = None,
+        recipe: str | Path | None = None,
         overrides: dict[str, Any] | None = None,
         classes: Path | str | Sequence[str] | None = None,
         views: str = "1x1",
@@ -75,7 +78,7 @@ class Recognizer:
         from actionpipe.predict.engines import choose_engine
         from actionpipe.predict.inputs import ClipInput
         from actionpipe.predict.protocol import apply_protocol, describe, frames_needed, parse_protocol
-        from actionpipe.video.manifest import Settings
+        from actionpipe.recipes import Recipe, recipe_digest, typed
 
         self.checkpoint = Path(checkpoint)
         if not self.checkpoint.is_file():
@@ -86,6 +89,7 @@ class Recognizer:
         openmmlab.activate()
         models.register()
         from actionpipe.training import recipe as recipes
+        from actionpipe.training.overrides import plain_overrides
         from actionpipe.training.weights import read_weights
 
         weights = read_weights(self.checkpoint)
@@ -95,13 +99,16 @@ class Recognizer:
                 f"{self.checkpoint} does not say what recipe it was trained with; name it: --recipe slowfast_r50, or "
                 "one of mmaction2's: --recipe mmaction::recognition/…"
             )
-        self.name = str(recipe or told["recipe"])
-        self.overrides = dict(told.get("overrides") or {} if overrides is None else overrides)
+        # What is typed may be a path; what the file says is a name and nothing else.
+        named: Recipe = typed(recipe) if recipe else told["recipe"]
+        self.name = str(named)
+        self._made_from = {"recipe": recipe_digest(named)}
+        self.overrides = plain_overrides((told.get("overrides") or {}) if overrides is None else overrides)
         # As the frames were stored that it learnt from: numbers are those of inference.sh then.
-        self.settings = Settings(**weights.meta["frames"]) if weights.meta.get("frames") else Settings()
+        self.settings = _settings(weights.meta.get("frames"), self.checkpoint)
         self.classes = _class_names(classes, weights.classes, self.checkpoint)
         self.engine = choose_engine(engine, precision, _one_process(device))
-        self.recipe = recipes.load(self.name, self.overrides)
+        self.recipe = recipes.load(named, self.overrides)
         self.protocol = describe(self.recipe, protocol)
         """What was averaged over, in words."""
         self.needed = frames_needed(self.recipe, protocol)
@@ -160,12 +167,11 @@ class Recognizer:
             from actionpipe.files import digest
             from actionpipe.predict.cache import Cache
             from actionpipe.predict.clip_scorer import ClipScorer
-            from actionpipe.recipes import recipe_digest
 
             torch.set_num_threads(self.engine.threads)
             made_from = {
                 "checkpoint": digest(self.checkpoint),
-                "recipe": recipe_digest(self.name),
+                **self._made_from,
                 "overrides": self.overrides,
             }
             cache = Cache(self.checkpoint.with_suffix(".openvino"), made_from)
@@ -220,6 +226,37 @@ def _class_names(given: Path | str | Sequence[str] | None, known: Sequence[str] 
             "--classes label_map.txt"
         )
     return list(given if given is not None else known or [])
+
+
+def _settings(told: Any, checkpoint: Path) -> "Settings":
+    """How a checkpoint says that its frames were stored; full size when it says nothing.
+
+    Raises:
+        UserError: what it says is no such thing.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from actionpipe.video.manifest import Settings
+
+    known = {field.name for field in dataclasses.fields(Settings)}
+    if not told and not isinstance(told, (str, list)):
+        return Settings()
+    if not isinstance(told, dict) or not set(told) <= known:
+        raise UserError(
+            f"{checkpoint} says of its frames {reprlib.repr(told)}; known are {', '.join(sorted(known))}. Train "
+            "it again with this version, or take `frames` out of its meta"
+        )
+    try:
+        settings = TypeAdapter(Settings).validate_python(told)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise UserError(
+            f"{checkpoint} says of its frames {reprlib.repr(told)}: {fault['loc']} {fault['msg']}"
+        ) from None
+    positive = (value is None or 0 < value < 1e6 for value in (settings.sampling, settings.short_side))
+    if not all(positive) or not 1 <= settings.quality <= 100:
+        raise UserError(f"{checkpoint} says of its frames {reprlib.repr(told)}, which no frames can be stored by")
+    return settings
 
 
 def _one_process(device: str) -> "Processes":

@@ -1,6 +1,7 @@
 """Small data that several tests share: a DATA folder of tiny clips, recipes for it, and OpenMMLab behind its bridge."""
 
 import csv
+import hashlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import yaml
 from hypothesis import settings
 
 from actionpipe.processes import cores
+from actionpipe.recipes import FOLDERS, name_folders
 from actionpipe.splits.lists import Clip, write_list
 from actionpipe.video.manifest import Entry, Manifest
 from actionpipe.workspace import Workspace
@@ -81,17 +83,18 @@ class Tiny:
         self.workspace = Workspace(root)
         self.train = [(f"v {number:02d}.a.mp4", CLASSES[number % 3]) for number in range(12)]
         self.test = [f"t{number}.mp4" for number in range(3)]
-        self.clip_recipe = root / "tiny_clips.py"
-        self.frame_recipe = root / "tiny_frames.py"
+        tag = hashlib.sha256(str(root).encode()).hexdigest()[:8]  # recipes of all test folders are known by name
+        self.clip_recipe = root / f"tiny_clips_{tag}.py"
+        self.frame_recipe = root / f"tiny_frames_{tag}.py"
         self.competition: dict[str, Any] = {
             "name": "tiny",
             "classes": CLASSES,
             "folds": {"number": 2, "seed": 1},
             "oversampling": {"classes": ["still"], "times": 2},
-            "members": [{"name": "clips", "recipe": str(self.clip_recipe), "checkpoint": "pretrained/clips.pth"}],
+            "members": [{"name": "clips", "recipe": self.clip_recipe.stem, "checkpoint": "pretrained/clips.pth"}],
             "detector": {
                 "name": "boxes",
-                "recipe": str(self.frame_recipe),
+                "recipe": self.frame_recipe.stem,
                 "classes": ["ball"],
                 "checkpoint": "pretrained/boxes.pth",
             },
@@ -111,6 +114,8 @@ class Tiny:
         write_csv(self.root / "train_boxes.csv", [header, *boxes])
         self.clip_recipe.write_text(clip_recipe())
         self.frame_recipe.write_text(frame_recipe())
+        known = os.environ.get(FOLDERS, "").split(os.pathsep)
+        name_folders([*(Path(folder) for folder in known if Path(folder).is_dir() and folder), self.root])
         self.write_competition()
         from actionpipe.stages.preprocess import preprocess
 

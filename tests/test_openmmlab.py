@@ -286,7 +286,7 @@ def test_the_repository_s_tsm_trains(openmmlab, tiny, tmp_path):
     from actionpipe.training import recipe as recipes
 
     competition = load(tiny.root / "competition.yaml")
-    recipe = recipes.load(str(RECIPES / "tsm_small.py"), {"train_batch": 2, "loader_workers": 0})
+    recipe = recipes.load(RECIPES / "tsm_small.py", {"train_batch": 2, "loader_workers": 0})
     tiny.short_list(tiny.workspace.train_list(0), 4)
     recipes.join_classifier(recipe, competition.members[0], competition, tiny.workspace, 0)
     losses, changed, names = two_steps(recipe, recipe.train_dataloader, tmp_path / "run")
@@ -301,7 +301,7 @@ def test_the_repository_s_faster_rcnn_trains(openmmlab, tiny, tmp_path):
     from actionpipe.training import recipe as recipes
 
     detector = load(tiny.root / "competition.yaml").detector
-    recipe = recipes.load(str(RECIPES / "faster_rcnn_small.py"), {"train_batch": 6, "loader_workers": 0})
+    recipe = recipes.load(RECIPES / "faster_rcnn_small.py", {"train_batch": 6, "loader_workers": 0})
     recipes.join_detector(recipe, detector, tiny.workspace, 0)
     losses, changed, names = two_steps(recipe, recipe.train_dataloader, tmp_path / "run")
     assert len(losses) == 2

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def checkpoint(random_weights, tiny, tmp_path):
     """As training would save it: the weights with what they are."""
-    meta = {"classes": CLASSES, "recipe": str(tiny.clip_recipe), "overrides": {}}
+    meta = {"classes": CLASSES, "recipe": tiny.clip_recipe.stem, "overrides": {}}
     torch.save({"state_dict": torch.load(random_weights["clips"]), "meta": meta}, tmp_path / "best.pth")
     return tmp_path / "best.pth"
 

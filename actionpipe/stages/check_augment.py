@@ -51,12 +51,13 @@ def check_augment(
 
     from actionpipe import models
     from actionpipe.files import atomic
+    from actionpipe.recipes import typed
     from actionpipe.training import recipe as recipes
     from actionpipe.training.contact_sheet import Row, contact_sheet
     from actionpipe.training.views import TrainViews
 
     models.register()
-    views = TrainViews(recipes.load(recipe, {}), recipe)
+    views = TrainViews(recipes.load(typed(recipe), {}), recipe)
     sampled = {}
 
     def choose(number: int) -> list[int]:

@@ -42,9 +42,9 @@ def show_cost(
 
     from actionpipe import models, openmmlab
     from actionpipe.files import write_table
-    from actionpipe.recipes import recipe_file
+    from actionpipe.recipes import recipe_file, typed
 
-    recipe_file(recipe)  # a misspelt name is told before anything heavy is imported
+    recipe_file(typed(recipe))  # a misspelt name is told before anything heavy is imported
     found = re.fullmatch(r"(\d+)x(\d+)", size)
     if found is None or min(int(found[1]), int(found[2])) < 1:
         raise UserError(f"--size takes width x height in pixels, e.g. 320x256; found '{size}'")
@@ -53,7 +53,7 @@ def show_cost(
     from actionpipe.predict.cost import measure_cost
     from actionpipe.training import recipe as recipes
 
-    loaded = recipes.load(recipe, parse_overrides(overrides or []))
+    loaded = recipes.load(typed(recipe), parse_overrides(overrides or []))
     cost = measure_cost(loaded, classes, (int(found[1]), int(found[2])), depth)
     table = Table("module", "kind", "parameters", "GFLOPs", box=None)
     for column in table.columns[2:]:

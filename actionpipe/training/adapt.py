@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from actionpipe.errors import UserError
-from actionpipe.recipes import WHEEL, wheel_config, wheel_configs
+from actionpipe.recipes import WHEEL, Recipe, wheel_config, wheel_configs
 from actionpipe.training.steps import kind_of
 
 _OPENS = {"DecordInit", "OpenCVInit", "PyAVInit", "PIMSInit"}
@@ -19,7 +19,7 @@ EPOCHS = 30
 Step = dict[str, Any]
 
 
-def adapt(recipe: Config, name: str) -> Config:
+def adapt(recipe: Config, name: Recipe) -> Config:
     """Give a config that was written for mmaction2's own tools what a recipe has; one that has it stays as it is.
 
     Frames are read by ``RawFrameDecode`` whatever decoder the config names. ``test_pipeline`` becomes the config's
@@ -34,6 +34,7 @@ def adapt(recipe: Config, name: str) -> Config:
     Raises:
         UserError: it does not classify clips of RGB frames.
     """
+    given, name = name, str(name)
     if not name.startswith(WHEEL) and "cls_head" not in (recipe.get("model") or {}):
         return recipe  # a detector's, or a pipeline to be looked at
     _refuse_others(recipe, name)
@@ -47,7 +48,7 @@ def adapt(recipe: Config, name: str) -> Config:
     for key, value in {
         "test_batch": recipe.train_batch,
         "loader_workers": 2,
-        "initial_weights": _published(name),
+        "initial_weights": _published(given),
     }.items():
         recipe.setdefault(key, value)
     _set_offline(recipe.model, "BN3d" if recipe.model.type == "Recognizer3D" else "BN")
@@ -191,7 +192,7 @@ def _set_schedule(recipe: Config) -> None:
     ]
 
 
-def _published(name: str) -> dict[str, Any] | None:
+def _published(name: Recipe) -> dict[str, Any] | None:
     """The weights that mmaction2's model zoo has for the config that a recipe is or inherits."""
     config = wheel_config(name)
     url = None if config is None else published_weights(Path(config).parent).get(config)

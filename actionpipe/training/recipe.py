@@ -13,21 +13,30 @@ from mmengine.config import Config
 
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
-from actionpipe.recipes import recipe_file
+from actionpipe.recipes import Recipe, recipe_file
 from actionpipe.splits.coco import learnable
 from actionpipe.training.adapt import adapt
+from actionpipe.training.overrides import check_types, plain_overrides
 from actionpipe.training.schedule import fit_schedule
 from actionpipe.workspace import Workspace
 
 
-def load(name: str, overrides: dict[str, Any]) -> Config:
-    """Read a recipe and apply ``overrides``, a dict of dotted keys.
+def load(name: Recipe, overrides: dict[str, Any]) -> Config:
+    """Read a recipe and apply ``overrides``, a dict of dotted keys; they are data of whatever file, and run nothing.
 
     Raises:
-        UserError: no such recipe, or an override names a key path that the recipe does not have.
+        UserError: no such recipe, an override names a key path that the recipe does not have, or asks for what is not
+            registered or must not come from a file (see ``actionpipe.training.overrides``).
     """
+    overrides = plain_overrides(overrides)
     recipe = adapt(Config.fromfile(str(recipe_file(name))), name)
-    recipe.merge_from_dict({key: _like(_found(recipe, key), value) for key, value in overrides.items()})
+    before = recipe.to_dict()
+    try:
+        recipe.merge_from_dict({key: _like(_found(recipe, key), value) for key, value in overrides.items()})
+    except (TypeError, KeyError, AttributeError, AssertionError) as error:  # a value of another kind than is there
+        raise UserError(f"overrides {', '.join(overrides)[:200]} do not fit recipe '{name}': {error}") from None
+    if overrides:
+        check_types(recipe.to_dict(), before)
     if not any(key.startswith("param_scheduler") for key in overrides):
         fit_schedule(recipe)
     return recipe

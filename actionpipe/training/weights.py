@@ -130,15 +130,73 @@ def read_weights(path: Path) -> Weights:
         content = read_torch_file(path)
     meta = content.get("meta") if isinstance(content, dict) else None
     classes = _classes(meta)
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+    return Weights(_state(content, path), classes, meta if isinstance(meta, dict) else {})
+
+
+_HOLDERS = (
+    *("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "weights", "params"),
+    *("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema", "average_model", "params_ema"),
+)
+"""Under which keys programs keep the weights, those as trained before their moving average."""
+_WRAPPERS = re.compile(r"^(?:(?:module|_orig_mod|model|net|network)\.)+|(?<=\.)_orig_mod\.")
+"""What data-parallel and compiled models, and modules that hold the model, add to names."""
+
+
+def _state(content: Any, path: Path) -> State:
+    """The tensors by name, out of however many dicts and wrappers.
+
+    Raises:
+        UserError: there are none, they are not dense numbers, or two become one name; what was found is said.
+    """
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no weights: found {type(content).__name__} instead of names and tensors")
-    state = {name.removeprefix("module."): value for name, value in content.items() if torch.is_tensor(value)}
+    held: Any = content
+    for _ in range(8):  # nobody nests deeper
+        inner = next((held[key] for key in _HOLDERS if isinstance(held.get(key), dict) and held[key]), None)
+        if inner is None:
+            break
+        held = inner
+    state: State = {}
+    for name, value in held.items():
+        if not torch.is_tensor(value) or not isinstance(name, str):
+            continue
+        if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_nested:
+            raise UserError(
+                f"{path}: weight {name[:100]} is {_kind(value)}; only plain dense tensors are read. Save the "
+                "state_dict of the model before it is made sparse or quantised"
+            )
+        plain = _WRAPPERS.sub("", name)
+        if plain in state:
+            raise UserError(f"{path} holds several weights that are called {plain[:100]} without wrappers' prefixes")
+        state[plain] = value
     if not state:
-        raise UserError(f"{path} holds no weights: none of its {len(content)} entries is a tensor")
-    return Weights(state, classes, meta if isinstance(meta, dict) else {})
+        keys = ", ".join(repr(key)[:40] for key in list(content)[:8]) + (", …" if len(content) > 8 else "")
+        raise UserError(
+            f"{path} holds no weights: none of its {len(held)} entries is a tensor. Its keys are: {keys or 'none'}; "
+            f"{_tensors(content)} tensors lie somewhere below. Save the state_dict alone: "
+            "torch.save(model.state_dict(), …)"
+        )
+    return state
+
+
+def _kind(value: torch.Tensor) -> str:
+    if value.is_quantized:
+        return "quantised"
+    return (
+        "nested" if value.is_nested else "on no device" if value.is_meta else str(value.layout).removeprefix("torch.")
+    )
+
+
+def _tensors(content: Any) -> int:
+    """How many tensors lie anywhere inside."""
+    pending, seen, found = [content], set(), 0
+    while pending:
+        node = pending.pop()
+        found += torch.is_tensor(node)
+        if isinstance(node, (dict, list, tuple)) and id(node) not in seen:
+            seen.add(id(node))
+            pending += node.values() if isinstance(node, dict) else node
+    return found
 
 
 def _classes(meta: Any) -> tuple[str, ...] | None:

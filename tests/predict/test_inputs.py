@@ -99,20 +99,20 @@ def short_clips(made, path):
 
 @pytest.mark.parametrize("name", ["tiny", "tsm_small", "tsm_r50", "tsm_mobilenetv2_whole", "tsm_mobilenetv2"])
 def test_a_clip_is_fed_as_mmaction_feeds_it(made, competition, name, tmp_path):
-    recipe = recipes.load(str(made.clip_recipe) if name == "tiny" else name, {})
+    recipe = recipes.load(made.clip_recipe if name == "tiny" else name, {})
     assert_fed_alike(recipe, made, competition, short_clips(made, tmp_path / "clips.txt"))
 
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_pipelines_of_other_recognisers_are_fed_as_mmaction_feeds_them(made, competition, name, tmp_path):
-    recipe = recipes.load(str(made.clip_recipe), {})
+    recipe = recipes.load(made.clip_recipe, {})
     steps = Config.fromstring(f"steps = [{', '.join(PIPELINES[name])}]", file_format=".py").steps
     recipe.test_pipeline = steps
     assert_fed_alike(recipe, made, competition, short_clips(made, tmp_path / "clips.txt"))
 
 
 def test_colours_are_red_green_blue(made):
-    recipe = recipes.load(str(made.clip_recipe), {})
+    recipe = recipes.load(made.clip_recipe, {})
 
     class Blue:
         def select(self, choose):
@@ -126,7 +126,7 @@ def test_colours_are_red_green_blue(made):
 
 def test_frames_are_chosen_anew_when_the_number_was_a_guess(made):
     """A video may hold fewer frames than its packets say."""
-    recipe = recipes.load(str(made.clip_recipe), {})
+    recipe = recipes.load(made.clip_recipe, {})
     folder = made.workspace.frames("train") / "v 00.a_frames"
     stored = StoredFrames(folder, FRAMES)
 
@@ -143,7 +143,7 @@ def test_frames_are_chosen_anew_when_the_number_was_a_guess(made):
 
 @pytest.mark.parametrize("change", ["none", "videos", "twice"])
 def test_a_recipe_that_does_not_read_frames_by_one_step_says_which_steps_it_has(made, change):
-    recipe = recipes.load(str(made.clip_recipe), {})
+    recipe = recipes.load(made.clip_recipe, {})
     steps = [dict(step) for step in recipe.test_pipeline]
     where = [step["type"] for step in steps].index("RawFrameDecode")
     if change == "none":

@@ -8,13 +8,15 @@ from conftest import frame_recipe
 
 from actionpipe.competition import Detector
 from actionpipe.predict.reference import detect_frames
+from actionpipe.recipes import FOLDERS
 
 
-def test_the_boxes_of_a_frame_do_not_depend_on_the_frames_beside_it(random_weights, tmp_path):
+def test_the_boxes_of_a_frame_do_not_depend_on_the_frames_beside_it(random_weights, tmp_path, monkeypatch):
     """In a batch mmdet pads each to the largest; the recipe, whose batch is 4, is tested one frame at a time."""
     recipe = tmp_path / "boxes.py"
     recipe.write_text(frame_recipe())
-    detector = Detector(recipe=str(recipe), classes=["ball"])
+    monkeypatch.setenv(FOLDERS, str(tmp_path))
+    detector = Detector(recipe=recipe.stem, classes=["ball"])
     images = []
     for number, (width, height) in enumerate([(64, 48), (48, 64), (90, 30)], start=1):
         picture = np.random.default_rng(number).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -165,8 +165,8 @@ def copied(inferred, tmp_path, monkeypatch):
     root = tmp_path / "data"
     shutil.copytree(inferred[0].root, root)
     tiny = Tiny(root)
-    tiny.competition["members"][0]["recipe"] = str(inferred[0].clip_recipe)
-    tiny.competition["detector"]["recipe"] = str(inferred[0].frame_recipe)
+    tiny.competition["members"][0]["recipe"] = inferred[0].clip_recipe.stem
+    tiny.competition["detector"]["recipe"] = inferred[0].frame_recipe.stem
     started = []
 
     monkeypatch.setattr(Processes, "run", lambda _, *arguments: (started.append(arguments[-1]), 0)[1])

@@ -314,7 +314,7 @@ def test_the_command_line_exits_with_2_and_one_message(tiny):
 
 def test_a_competition_of_its_own_is_found_in_data(tiny, launched):
     content = yaml.safe_load((tiny.root / "competition.yaml").read_text())
-    content["members"].append({"name": "more", "recipe": str(tiny.clip_recipe), "clips": "oversampled"})
+    content["members"].append({"name": "more", "recipe": tiny.clip_recipe.stem, "clips": "oversampled"})
     (tiny.root / "other.yaml").write_text(yaml.safe_dump(content))
     train(0, tiny.root, tiny.root / "other.yaml", only=["more"])
     inputs = json.loads((tiny.workspace.run_dir("more", 0) / "inputs.json").read_text())

@@ -267,7 +267,7 @@ def test_every_classifier_recipe_of_the_repository_is_served(join, use_cache, ti
     from actionpipe.training import recipe as recipes
 
     competition = competitions.load(tiny.root / "competition.yaml")
-    recipe = recipes.load(str(CHECKOUT / "configs" / "recipes" / f"{name}.py"), {})
+    recipe = recipes.load(CHECKOUT / "configs" / "recipes" / f"{name}.py", {})
     recipe = recipes.join_classifier(recipe, competition.members[0], competition, tiny.workspace, 0)
     assert "12 of 12 clips at" in use_cache(recipe, tiny.workspace, 10**9)
     for loader in (recipe.train_dataloader, recipe.val_dataloader):
