@@ -64,7 +64,7 @@ OVERRIDES = {
     "a template": ({"model.backbone.type": "{{ fileBasename }}"}, "template"),
     "a deeper template": ({"model.backbone.new": ["{{_base_.model}}"]}, "template"),
     "code for suppressions": (
-        {"model.test_cfg": {"nms": call("__import__('pathlib').Path('MARK').touch()")}},
+        {"model.cls_head.nms": call("__import__('pathlib').Path('MARK').touch()")},
         "suppressions of boxes",
     ),
     "weights from a web address": ({"model.backbone.pretrained": "http://evil/x.pth"}, "starting weights"),
@@ -72,13 +72,16 @@ OVERRIDES = {
         {"model.backbone.init_cfg": call("Pretrained", checkpoint="http://evil/x.pth")},
         "starting weights",
     ),
-    "files that climb": ({"initial_weights": {"files": ["../x.pth"], "url": "https://x"}}, "plain names"),
+    "files that climb": (
+        {"initial_weights": {"_delete_": True, "files": ["../x.pth"], "url": "https://x"}},
+        "plain names",
+    ),
     "a folder of work": ({"model.work_dir": "/etc"}, "work_dir"),
     "no dict": ([1], "found list"),
     "a text": ("model.backbone.type=x", "found str"),
     "a key that is no text": ({1: 2}, "key must be a text"),
     "nested deeply": ({"model.backbone.new": deep(300)}, "nested"),
-    "a value that does not fit": ({"model": 3}, "do not fit|do not"),
+    "a value that does not fit": ({"model": 3}, "must be keys too"),
 }
 # Of checkpoints alone.
 META = {

@@ -44,6 +44,10 @@ def load(name: Recipe, overrides: dict[str, Any]) -> Config:
 
 def _like(before: Any, value: Any) -> Any:
     """What YAML cannot say: sizes must be tuples, which it does not have, and it reads 1e-4 as a text."""
+    if isinstance(before, dict) and not isinstance(value, dict) and value is not None:
+        raise UserError(
+            f"an override of the keys {', '.join(map(str, before))[:200]} must be keys too; found {value!r}"
+        )
     if isinstance(before, tuple) and isinstance(value, list):
         return tuple(value)
     if isinstance(before, float) and isinstance(value, str):
