@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 from actionpipe.rule import Data, Detect, Distrust, Prefer, Rule
 
@@ -28,8 +28,8 @@ class Table(Data):
 class Folds(Data):
     """How the training clips are cut into folds."""
 
-    number: int = Field(default=5, ge=2)
-    seed: int = 42
+    number: int = Field(default=5, ge=2, le=1000)
+    seed: int = Field(default=42, ge=0, lt=2**32)
     train: list[int] | Literal["all"] = Field(default_factory=lambda: [0])
     """The folds that ``train.sh`` trains when it is not told."""
 
@@ -50,7 +50,7 @@ class Oversampling(Data):
     """Classes whose clips stand ``times`` times in the oversampled list."""
 
     classes: list[str] = Field(default_factory=list)
-    times: int = Field(default=3, ge=1)
+    times: int = Field(default=3, ge=1, le=1000)
 
 
 class Member(Data):
@@ -59,7 +59,7 @@ class Member(Data):
     name: Name
     recipe: str
     clips: Literal["plain", "oversampled"] = "plain"
-    weight: float = Field(default=1.0, ge=0)
+    weight: float = Field(default=1.0, ge=0, le=1e6)
     """Its share of the ensemble; one with 0 is trained and scored and only has a rung of the ladder."""
     augment: bool = True
     """Whether its training clips are cropped, flipped and distorted at random; False prepares them as for testing."""
@@ -79,9 +79,9 @@ class Detector(Data):
     classes: list[str] = Field(min_length=1)
     boxes: Path = Path("train_boxes.csv")
     """A table (video, frame, class, xmin, ymin, xmax, ymax) or a COCO .json; relative to DATA."""
-    background_frames: int = Field(default=0, ge=0)
+    background_frames: int = Field(default=0, ge=0, le=10**6)
     """So many frames of each training clip that has no box at all are shown to the detector as background."""
-    every: int = Field(default=1, ge=1)
+    every: int = Field(default=1, ge=1, le=10**6)
     """Of the frames with boxes of a clip, only every so many-th is used: neighbours look alike."""
     checkpoint: Path | None = None
     weights: Literal["scratch"] | Path | None = None
@@ -186,12 +186,10 @@ def load(path: Path) -> Competition:
         UserError: the file is missing, is not YAML, or has unknown or wrong keys (all of them are named).
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = reading.read_yaml(path)
     except FileNotFoundError:
         shipped = ", ".join(sorted(file.stem for file in COMPETITIONS.glob("*.yaml")))
         raise UserError(f"no competition file at {path}; write one, or name one of: {shipped}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a YAML file: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold keys such as name, classes and members; found {type(content).__name__}")
     try:

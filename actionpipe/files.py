@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def write_json(path: Path, value: Any) -> None:
 def read_record(path: Path) -> dict[str, Any] | None:
     """The JSON object that says what was made from what; None when there is none, or when it cannot be read."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = reading.read_json(path)
+    except (FileNotFoundError, UserError):
         return None
     return record if isinstance(record, dict) else None
 
@@ -78,5 +79,5 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file's bytes, as hex."""
-    with path.open("rb") as file:
+    with reading.open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

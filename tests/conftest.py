@@ -41,6 +41,14 @@ CLIP_STEPS = """
 """
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Flags of ``tests/fuzz``; here, where pytest looks for flags whatever is run."""
+    minutes = float(os.environ.get("FUZZ_MINUTES", "2"))
+    parser.addoption("--fuzz-minutes", type=float, default=minutes, help="time of all targets together ($FUZZ_MINUTES)")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="of all inputs that are tried")
+    parser.addoption("--fuzz-keep", default=None, help="folder that failing inputs are kept in")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: at a run's end one process would go on with them alone."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

@@ -1,11 +1,12 @@
 """The submission: the user's template, cell for cell, with the label column filled in by video name."""
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from actionpipe import files
+from actionpipe import files, reading
 from actionpipe.competition import Table
 from actionpipe.errors import UserError
 from actionpipe.fusion.tables import raise_faults
@@ -53,15 +54,15 @@ def read_submission(path: Path, table: Table) -> Submission:
             them, with line numbers.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            lines = [(reader.line_num, row) for row in reader if row]
+        # The text as it is: StringIO without newline="" would change line ends in quoted cells.
+        reader = csv.reader(io.StringIO(reading.read_text(path, "save it as a UTF-8 CSV", as_is=True), newline=""))
+        lines = [(reader.line_num, row) for row in reader if row]
     except FileNotFoundError:
         raise UserError(
             f"no {path.name} at {path}; put the competition's template there, with the columns "
             f"{table.video},{table.label} and one row a test video"
         ) from None
-    except (csv.Error, UnicodeDecodeError) as error:
+    except csv.Error as error:
         raise UserError(f"{path} is not a UTF-8 CSV file: {error}; save it as one") from None
     header = lines[0][1] if lines else []
     missing = [column for column in (table.video, table.label) if column not in header]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 from actionpipe.files import read_record, write_json
 
@@ -31,11 +32,13 @@ class Parts:
     def rows(self) -> Iterator[Row]:
         """All that has been added, by whichever process, in no order across processes."""
         for path in sorted(self.folder.glob("*.jsonl")):
-            # Not splitlines(): it would also cut at separators that are legal in a video's name.
-            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+            for line in reading.read_log(path):
                 # The last line may be cut short by the end of an earlier run; its clip is simply done again.
-                with contextlib.suppress(ValueError):
-                    yield json.loads(line)
+                row = None
+                with contextlib.suppress(*reading.PARSER_FAULTS):
+                    row = json.loads(line)
+                if isinstance(row, dict) and isinstance(row.get("video"), str):
+                    yield row
 
     def add(self, process: int, row: Row) -> None:
         """Append a row; ``process`` is the writer's rank.

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from actionpipe import reading
 from actionpipe.competition import Competition
+from actionpipe.errors import UserError
 from actionpipe.splits.faults import Faults
 from actionpipe.workspace import Part, Workspace
 
@@ -107,14 +109,11 @@ def read_videos(workspace: Workspace, competition: Competition, part: Part) -> l
 
 def _read(path: Path, faults: Faults, hint: str) -> list[tuple[int, list[str]]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            numbered = _numbered(file.read())
+        numbered = _numbered(reading.read_text(path, hint, as_is=True))
     except FileNotFoundError:
         faults.add("missing file", f"{path}: no such file; {hint}")
-    except OSError as error:
-        faults.add("missing file", f"{path} cannot be read ({error.strerror}); {hint}")
-    except UnicodeDecodeError as error:
-        faults.add("encoding", f"{path}: byte {error.start} is not UTF-8; save the table as 'CSV UTF-8'")
+    except UserError as error:
+        faults.add("missing file", str(error))
     except csv.Error as error:
         faults.add("encoding", f"{path} is not a CSV table ({error}); save it as 'CSV UTF-8', cells parted by commas")
     else:

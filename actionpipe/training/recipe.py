@@ -14,6 +14,8 @@ from mmengine.config import Config
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
 from actionpipe.recipes import recipe_file
+from actionpipe.splits.coco import read_coco
+from actionpipe.splits.lists import check_labels
 from actionpipe.training.adapt import adapt
 from actionpipe.training.schedule import fit_schedule
 from actionpipe.workspace import Workspace
@@ -72,6 +74,8 @@ def join_classifier(
     set_classes(recipe, len(classes))
     frames = str(workspace.frames("train"))
     train_list = workspace.train_list(fold, oversampled=member.clips == "oversampled")
+    for path in (train_list, workspace.val_list(fold)):
+        check_labels(path, len(classes))
     if not member.augment:
         recipe.train_pipeline = _unaugmented(recipe.test_pipeline)
     recipe.train_dataloader = _loader(
@@ -87,15 +91,13 @@ def join_classifier(
 
 def join_detector(recipe: Config, detector: Detector, workspace: Workspace, fold: int) -> Config:
     """Fill in the fold's COCO files, the frames and the detector's classes."""
-    import json
-
     set_detector_classes(recipe, detector)
     frames = str(workspace.frames("train"))
     train, val = workspace.train_coco(fold), workspace.val_coco(fold)
     dataset = _coco(train, frames, detector, recipe.train_pipeline)
     dataset["filter_cfg"] = {"filter_empty_gt": detector.background_frames == 0, "min_size": 1}
     recipe.train_dataloader = _loader(recipe, dataset, recipe.train_batch, shuffle=True)
-    if json.loads(val.read_text(encoding="utf-8"))["annotations"]:
+    if read_coco(val)["annotations"]:
         dataset = _coco(val, frames, detector, recipe.test_pipeline, test=True)
         recipe.val_dataloader = _loader(recipe, dataset, recipe.test_batch)
         recipe.val_evaluator = {"type": "BoxMetric", "ann_file": str(val), "metric": "bbox", "format_only": False}

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 
 State = dict[str, torch.Tensor]
+COPY = "copy or train it again"
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,17 @@ def _refuse_damaged(path: Path) -> None:
     Raises:
         UserError: a part of the file is not as it was written.
     """
+    reading.check_file(path, COPY)
     if not zipfile.is_zipfile(path):
         return  # cut short, or something else: reading it says what
     try:
         with zipfile.ZipFile(path) as file:
+            entries = file.infolist()
+            # torch never compresses; a small file must not become one that fills the memory.
+            if max(sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)) > (
+                path.stat().st_size
+            ):
+                raise ValueError("what it says that it holds")
             damaged = file.testzip()
     except Exception as error:  # zipfile fails in many ways on a damaged directory
         damaged = str(error)
@@ -121,6 +130,7 @@ def read_weights(path: Path) -> Weights:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
+        reading.check_file(path, COPY)
         try:
             content: Any = load_file(str(path))
         except Exception as error:  # safetensors' own error type is not public
@@ -134,10 +144,22 @@ def read_weights(path: Path) -> Weights:
             content = content[key]
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no weights: found {type(content).__name__} instead of names and tensors")
-    state = {name.removeprefix("module."): value for name, value in content.items() if torch.is_tensor(value)}
+    state = {str(name).removeprefix("module."): value for name, value in content.items() if torch.is_tensor(value)}
+    _refuse_claims(path, state)
     if not state:
         raise UserError(f"{path} holds no weights: none of its {len(content)} entries is a tensor")
     return Weights(state, classes, meta if isinstance(meta, dict) else {})
+
+
+def _refuse_claims(path: Path, state: State) -> None:
+    """A tensor may claim any shape over a few bytes (by strides of 0); copied it would fill the memory."""
+    for name, value in state.items():
+        if value.layout == torch.strided and value.numel() * value.element_size() > 2**20:
+            there = value.untyped_storage().nbytes()
+            if value.numel() * value.element_size() > there:
+                raise UserError(
+                    f"{path}: '{name}' says that its shape is {tuple(value.shape)}, but holds {there} bytes; {COPY}"
+                )
 
 
 def _classes(meta: Any) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from actionpipe.errors import UserError
 from actionpipe.splits.lists import Clip, oversample, read_list, write_list
 
 directories = st.text(
-    st.characters(blacklist_characters="\n\r", blacklist_categories=("Cs",)), min_size=1, max_size=30
+    st.characters(blacklist_characters="\n\r\0", blacklist_categories=("Cs",)), min_size=1, max_size=30
 ).filter(lambda text: text.strip() and not text.startswith("\ufeff"))
 clips = st.lists(st.builds(Clip, directories, st.integers(1, 9999), st.integers(0, 500)), max_size=20)
 
