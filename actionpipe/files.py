@@ -65,7 +65,7 @@ def write_json(path: Path, value: Any) -> None:
 def read_record(path: Path) -> dict[str, Any] | None:
     """The JSON object that says what was made from what; None when there is none, or when it cannot be read."""
     try:
-        record = reading.read_json(path)
+        record = reading.read_json(path, any_text=True)
     except (FileNotFoundError, UserError):
         return None
     return record if isinstance(record, dict) else None

@@ -43,8 +43,9 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_BRACKETS = {ord("["): "[", ord("{"): "[", ord("]"): "]", ord("}"): "]"}
+_HALF_LETTER = re.compile(r"\\u[dD][89a-fA-F]")
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 PARSER_FAULTS = (
     csv.Error,
     ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, ImportError, OSError, RecursionError,
@@ -162,17 +163,24 @@ def read_log(path: Path) -> list[str]:
         return file.read(MOST_BYTES).decode("utf-8", errors="replace").split("\n")
 
 
-def read_json(path: Path, advice: str = "", most: int = MOST_BYTES) -> Any:
+def read_json(path: Path, advice: str = "", most: int = MOST_BYTES, *, any_text: bool = False) -> Any:
     """The value of a JSON file.
+
+    Args:
+        path: the file.
+        advice: what to do when it cannot be read.
+        most: bytes beyond which it is refused.
+        any_text: texts may hold half letters (lone surrogates), as names that are not UTF-8 do; no file can be written
+            with them.
 
     Raises:
         FileNotFoundError: there is none.
         FileFaultError: as ``read_text``, it is not JSON, or it is nested more than ``MOST_DEPTH`` deep.
     """
-    return parse_json(read_text(path, advice, most), path, advice)
+    return parse_json(read_text(path, advice, most), path, advice, any_text=any_text)
 
 
-def parse_json(text: str, path: Path | str, advice: str = "") -> Any:
+def parse_json(text: str, path: Path | str, advice: str = "", *, any_text: bool = False) -> Any:
     """The value of a JSON text; ``path`` is for the message.
 
     Raises:
@@ -181,7 +189,13 @@ def parse_json(text: str, path: Path | str, advice: str = "") -> Any:
     if _is_deep(text):
         raise _fault(path, f"is not JSON that is read: it is nested more than {MOST_DEPTH} deep", advice)
     with explained(path, "JSON", advice):
-        return json.loads(text)
+        value = json.loads(text)
+        if not any_text and _HALF_LETTER.search(text):
+            try:
+                json.dumps(value, ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(f"half a letter (a lone surrogate): {error.object[error.start]!r}") from None
+        return value
 
 
 def read_yaml(path: Path, advice: str = "") -> Any:
@@ -291,24 +305,16 @@ def _is_deep(text: str) -> bool:
     """Whether brackets outside of strings stand more than ``MOST_DEPTH`` deep."""
     if text.count("[") + text.count("{") <= MOST_DEPTH:
         return False
-    brackets = _STRING.sub("", text).translate(_ONLY_BRACKETS)
+    # Without escaped marks, every other piece between quotation marks is a string.
+    plain = text.encode("utf-8", "surrogatepass").replace(rb"\\", b"").replace(rb"\"", b"")
+    brackets = b"".join(plain.split(b'"')[::2]).translate(_SQUARE, _NO_BRACKETS)
     for _ in range(MOST_DEPTH):
-        inner = brackets.replace("[]", "")
+        inner = brackets.replace(b"[]", b"")
         if len(inner) == len(brackets):
-            break
+            # These have no other half; json itself says where that is missing, unless there are too many for it.
+            return brackets.count(b"[") > MOST_DEPTH
         brackets = inner
-    # What is left is deeper, or has no other half; json itself says where that is missing.
-    return "[" in brackets
-
-
-class _BracketTable(dict[int, str | None]):
-    """A table for ``str.translate`` that keeps brackets, as square ones, and drops any other letter."""
-
-    def __missing__(self, key: int) -> None:
-        self[key] = None
-
-
-_ONLY_BRACKETS = _BracketTable(_BRACKETS)
+    return b"[]" in brackets
 
 
 def _refuse_binary(path: Path, content: bytes, advice: str) -> None:

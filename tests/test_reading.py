@@ -105,10 +105,19 @@ def test_text_has_no_byte_order_mark_and_plain_line_ends(tmp_path):
         ("9" * 5000, "not JSON"),
         ('{"a": 1', "not JSON"),
         ("", "not JSON"),
+        ('{"a": "\\ud800"}', "lone surrogate"),
+        ('{"\\uDC80": 1}', "lone surrogate"),
+        ("[" + '{"a": 1}, ' * 100 + '{"a"', "not JSON (Expecting"),
+        ("[" * 70 + "]" * 69, "nested more than 64 deep"),
     ],
 )
 def test_json_that_is_refused(tmp_path, text, word):
     assert word in refused(file(tmp_path, text), read_json)
+
+
+def test_letters_beyond_16_bits_are_no_half_letters(tmp_path):
+    assert read_json(file(tmp_path, '{"a": "\\ud83d\\ude00"}')) == {"a": "\U0001f600"}
+    assert read_json(file(tmp_path, '"\\udc80"'), any_text=True) == "\udc80"
 
 
 def test_brackets_in_strings_are_not_depth(tmp_path):
