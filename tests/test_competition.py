@@ -117,6 +117,12 @@ def test_an_unknown_key_is_named_with_the_keys_that_are_known(tmp_path, where, c
         ({"rules": [{"kind": "distrust", "label": "sit", "below": 0.5}]}, "unknown class in rules.0: 'sit'"),
         ({"rules": [{"kind": "prefer", "label": "run", "over": "sit"}]}, "unknown class in rules.0: 'sit'"),
         ({"oversampling": {"classes": ["sit"]}}, "unknown class in oversampling.classes: 'sit'"),
+        ({"oversampling": {"times": 10**9}}, "oversampling.times: Input should be less than or equal to 1000"),
+        ({"folds": {"number": 10**9, "train": "all"}}, "folds.number: Input should be less than or equal to 1000"),
+        ({"folds": {"seed": 10**30}}, "folds.seed: Input should be less than"),
+        ({"folds": {"seed": -1}}, "folds.seed: Input should be greater than"),
+        ({"members": [{"name": "a", "recipe": "r", "weight": float("nan")}]}, "members.0.weight"),
+        ({"members": [{"name": "a", "recipe": "r", "weight": float("inf")}]}, "members.0.weight"),
         ({"fallback": "sit"}, "unknown class in fallback: 'sit'; the classes are ['walk', 'run', 'fall']"),
         ({"detector": None}, "a rule detects 'ball' but no detector is given"),
         ({"detector": {"recipe": "d", "classes": ["bat"]}}, "not among the detector's classes ['bat']"),
@@ -139,6 +145,9 @@ def test_all_faults_are_named_at_once(tmp_path):
         ("- a\n", "found list"),
         ("", "found NoneType"),
         ("!!python/name:os.system", "YAML"),
+        ("members: &m [*m]", "an alias stands inside"),
+        ("[" * 5000, "nested"),
+        ("name: " + "9" * 5000, "5000 digits"),
     ],
 )
 def test_what_is_no_competition_is_refused(tmp_path, text, expected):
