@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from actionpipe import reading
 from actionpipe.errors import UserError
@@ -12,8 +12,20 @@ from actionpipe.rule import Data, Detect, Distrust, Prefer, Rule
 COMPETITIONS = Path(__file__).parents[1] / "configs" / "competitions"
 DEFAULT = COMPETITIONS / "aiconnect21.yaml"
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 """A name that becomes a folder or file name."""
+
+
+def _possible(path: Path | str) -> Path | str:
+    fault = reading.why_no_path(str(path))
+    if fault is not None:
+        raise ValueError(f"no file can be called so: {fault}")
+    return path
+
+
+FilePath = Annotated[Path, AfterValidator(_possible)]
+RecipeName = Annotated[str, AfterValidator(_possible)]
+"""Of a recipe, or the path of one."""
 
 
 class Table(Data):
@@ -57,15 +69,15 @@ class Member(Data):
     """One classifier of the ensemble."""
 
     name: Name
-    recipe: str
+    recipe: RecipeName
     clips: Literal["plain", "oversampled"] = "plain"
     weight: float = Field(default=1.0, ge=0, le=1e6)
     """Its share of the ensemble; one with 0 is trained and scored and only has a rung of the ladder."""
     augment: bool = True
     """Whether its training clips are cropped, flipped and distorted at random; False prepares them as for testing."""
-    checkpoint: Path | None = None
+    checkpoint: FilePath | None = None
     """Weights to score with when none were trained here; relative to DATA."""
-    weights: Literal["scratch"] | Path | None = None
+    weights: Literal["scratch"] | FilePath | None = None
     """Starting weights (relative to DATA) in place of the recipe's own; ``scratch`` starts from random weights."""
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Dotted keys of the recipe and their values, as ``--cfg-options`` takes them."""
@@ -75,16 +87,16 @@ class Detector(Data):
     """The object detector whose findings the rules may use."""
 
     name: Name = "detector"
-    recipe: str
+    recipe: RecipeName
     classes: list[str] = Field(min_length=1)
-    boxes: Path = Path("train_boxes.csv")
+    boxes: FilePath = Path("train_boxes.csv")
     """A table (video, frame, class, xmin, ymin, xmax, ymax) or a COCO .json; relative to DATA."""
     background_frames: int = Field(default=0, ge=0, le=10**6)
     """So many frames of each training clip that has no box at all are shown to the detector as background."""
     every: int = Field(default=1, ge=1, le=10**6)
     """Of the frames with boxes of a clip, only every so many-th is used: neighbours look alike."""
-    checkpoint: Path | None = None
-    weights: Literal["scratch"] | Path | None = None
+    checkpoint: FilePath | None = None
+    weights: Literal["scratch"] | FilePath | None = None
     overrides: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -174,7 +186,7 @@ def find(data: Path, given: Path | None = None) -> Path:
     """The competition file: the one given, else ``DATA/competition.yaml``, else the original challenge."""
     if given is not None:
         shipped = COMPETITIONS / f"{given}.yaml"
-        return shipped if not given.exists() and shipped.exists() else given
+        return shipped if not reading.is_there(given) and reading.is_there(shipped) else given
     own = data / "competition.yaml"
     return own if own.exists() else DEFAULT
 

@@ -33,6 +33,8 @@ MOST_DIGITS = 18
 """Of a whole number: it fits into 64 bits."""
 MOST_COLUMNS = 50_000
 """Of a table; one of scores has a column a class."""
+MOST_NAME_BYTES = 255
+MOST_PATH_BYTES = 4000
 HEAD = 2**16
 """Bytes that are looked at before a whole file is read."""
 
@@ -73,6 +75,29 @@ def explained(path: Path | str, kind: str, advice: str = "") -> Iterator[None]:
         raise
     except PARSER_FAULTS as error:
         raise _fault(path, f"is not {kind} ({_reason(error)})", advice) from None
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; False also for a name that none can have, such as one of 300 letters."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def why_no_path(text: str) -> str | None:
+    """Why no file can have this path; None when one can."""
+    if "\0" in text:
+        return "it holds a zero byte"
+    # A name may come with surrogates, as file systems hand them over; others have no bytes at all.
+    try:
+        content = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return "it holds half a letter (a lone surrogate)"
+    longest = max(map(len, content.split(b"/")))
+    if longest > MOST_NAME_BYTES or len(content) > MOST_PATH_BYTES:
+        return f"a name in it has {longest} bytes, at most {MOST_NAME_BYTES} can be (and {MOST_PATH_BYTES} in all)"
+    return None
 
 
 def open_file(path: Path, advice: str = "", most: int | None = None) -> io.BufferedReader:

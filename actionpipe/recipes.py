@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from actionpipe.errors import UserError
+from actionpipe.reading import is_there
 
 RECIPES = Path(__file__).parents[1] / "configs" / "recipes"
 WHEEL = "mmaction::"
@@ -22,9 +23,9 @@ def recipe_file(name: str) -> Path:
     if name.startswith(WHEEL):
         return _wheel_file(name)
     shipped = RECIPES / f"{name}.py"
-    if shipped.exists():
+    if is_there(shipped):
         return shipped
-    if name.endswith(".py") and Path(name).exists():
+    if name.endswith(".py") and is_there(Path(name)) and Path(name).is_file():
         return Path(name)
     names = sorted(file.stem for file in RECIPES.glob("*.py"))
     near = difflib.get_close_matches(name, names, n=1)

@@ -10,6 +10,7 @@ from actionpipe import files, reading
 from actionpipe.competition import Table
 from actionpipe.errors import UserError
 from actionpipe.fusion.tables import raise_faults
+from actionpipe.splits.faults import some
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def read_submission(path: Path, table: Table) -> Submission:
     missing = [column for column in (table.video, table.label) if column not in header]
     if missing:
         raise UserError(
-            f"{path} line 1: no column '{missing[0]}', found {header}; name the columns under table: in the competition"
+            f"{path} line 1: no column '{missing[0]}', found {some(header, 30)}; name the columns under table: in the "
+            "competition"
         )
     video = header.index(table.video)
     faults: list[str] = []

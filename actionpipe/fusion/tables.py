@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from actionpipe import reading
 from actionpipe.errors import TableError, UserError
+from actionpipe.splits.faults import some
 
 MOST_FAULTS = 20
 """So many faults of one table are listed; a broken table often has one a line."""
@@ -54,7 +55,7 @@ def read_text_table(path: Path, columns: Sequence[str], advice: str) -> pd.DataF
         raise UserError(f"{path} is not a whole CSV table ({error}); {advice}") from None
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise UserError(f"{path} line 1: no column {_quoted(missing)}; found {_quoted(table.columns)}; {advice}")
+        raise UserError(f"{path} line 1: no column {_quoted(missing)}; found {some(list(table.columns), 30)}; {advice}")
     return table
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from actionpipe import reading
 from actionpipe.competition import Competition
 from actionpipe.errors import UserError
-from actionpipe.splits.faults import Faults
+from actionpipe.splits.faults import Faults, some
 from actionpipe.workspace import Part, Workspace
 
 
@@ -140,7 +140,7 @@ def _header_is_whole(path: Path, header: Sequence[str], columns: Mapping[str, st
     missing = [column for column in columns if column not in header]
     for column in missing:
         where = f"its name comes from {columns[column]} of the competition file" if columns[column] else "add it"
-        faults.add("missing column", f"{path}, line 1: no column '{column}'; there are {_quoted(header)}; {where}")
+        faults.add("missing column", f"{path}, line 1: no column '{column}'; there are {some(header, 30)}; {where}")
     double = sorted({column for column in columns if header.count(column) > 1})
     for column in double:
         faults.add("missing column", f"{path}, line 1: {header.count(column)} columns are named '{column}'; keep one")

@@ -196,7 +196,7 @@ def command(
 
 
 def _pair(flag: str, text: str, between: str) -> tuple[int, int]:
-    match = re.fullmatch(rf"(\d+){between}(\d+)", text.strip().lower())
+    match = re.fullmatch(rf"(\d{{1,9}}){between}(\d{{1,9}})", text.strip().lower())
     if match is None:
         example = "192x112" if between == "x" else "40-70"
         raise UserError(f"{flag} {text} is not two numbers with '{between}' between them; type e.g. {flag} {example}")

@@ -13,6 +13,7 @@ from mmengine.config import Config
 
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
+from actionpipe.reading import whole_number
 from actionpipe.recipes import recipe_file
 from actionpipe.splits.coco import read_coco
 from actionpipe.splits.lists import check_labels
@@ -52,8 +53,9 @@ def _found(recipe: Config, key: str) -> Any:
     node: Any = recipe
     parts = key.split(".")
     for depth, part in enumerate(parts):
-        if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
-            node = node[int(part)]
+        place = whole_number(part)
+        if isinstance(node, (list, tuple)) and place is not None and place < len(node):
+            node = node[place]
         elif isinstance(node, (dict, Config)) and part in list(node.keys()):
             node = node[part]
         elif depth == len(parts) - 1 and depth > 0 and isinstance(node, dict):

@@ -405,6 +405,26 @@ def _make_ucf101(folder: Path) -> None:
     (folder / "testlist01.txt").write_text("".join(f"{name}/v_{name}_g01_c01.avi\n" for name in ("Archery", "Bowling")))
 
 
+def _make_hmdb51(folder: Path) -> None:
+    for action in ("wave", "brush_hair"):
+        names = [(f"{source}_{action}_f_cm_np1_fr_med_{at}.avi", at % 3) for at, source in enumerate("abcdefgh")]
+        (folder / f"{action}_test_split1.txt").write_text("".join(f"{name} {flag} \n" for name, flag in names))
+
+
+def _make_dlac(folder: Path) -> None:
+    (folder / "cls_split1.csv").write_text("0,run\n1,walk\n")
+    lines = [f"{('run', 'walk')[at % 2]}/a{at}.mp4,{at % 2},{('run', 'walk')[at % 2]}\n" for at in range(8)]
+    (folder / "train_split1.csv").write_text("".join(lines[:6]))
+    (folder / "val_split1.csv").write_text("".join(lines[6:]))
+
+
+def _make_columns7(folder: Path) -> None:
+    lines = [f"a{at} {at % 2} 0 9 0 9 25\n" for at in range(8)]
+    (folder / "train.txt").write_text("".join(lines[:6]))
+    (folder / "test.txt").write_text("".join(lines[6:]))
+    (folder / "label_map.txt").write_text("x\ny\n")
+
+
 def _lists(folder: Path) -> None:
     from actionpipe.stages.data import write_mmaction_lists
 
@@ -510,6 +530,9 @@ _ALL = [
     Target("mmaction", _make_mmaction,
            _dataset("mmaction", classes="map.map", lists={"train": "train.txt", "val": "val.txt"}),
            {"*.txt": "words", "*.map": "words"}),
+    Target("hmdb51", _make_hmdb51, _dataset("hmdb51"), {"*.txt": "words"}, 0.5),
+    Target("dlac", _make_dlac, _dataset("dlac"), {"*.csv": "words"}, 0.5),
+    Target("columns7", _make_columns7, _dataset("columns7"), {"*.txt": "words"}, 0.5),
     Target("ucf101", _make_ucf101, _dataset("ucf101"), {"*.txt": "words"}),
     Target("mmaction-lists", _no_blanks, _lists, {"*.csv": "csv", "competition.yaml": "yaml"}),
     Target("flags", _make_flags, _flags, {"flags.txt": "words"}, 0.5),

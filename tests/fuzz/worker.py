@@ -30,6 +30,8 @@ from actionpipe.video.decode import UnreadableError
 
 ADDRESS_SPACE = 12 * 2**30
 """Bytes that a worker may map beyond what it has when it begins; torch alone maps some."""
+MOST_LETTERS = 1_500_000
+"""Of a message: it may repeat a cell of the input, but not the whole input many times."""
 MOST_GROWTH = 768 * 2**20
 """Bytes of memory by which one input may raise the peak."""
 
@@ -70,6 +72,8 @@ class Bench:
                 self.target.read(self.folder)
         except (UserError, UnreadableError) as error:
             result = {"outcome": "refused", "why": str(error)[:300]}
+            if len(str(error)) > MOST_LETTERS:
+                result = {"outcome": "failed", "why": f"a message of {len(str(error))} letters", "place": "message"}
         except BaseException as error:
             text = traceback.format_exc()
             result = {"outcome": "failed", "why": f"{type(error).__name__}: {error}"[:300], "text": text[-6000:]}
