@@ -7,13 +7,16 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actionpipe import reading
 from actionpipe.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Value = TypeVar("Value")
 
 
 @contextlib.contextmanager
@@ -69,6 +72,13 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, UserError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def entries_of(part: Any, kind: type[Value] | tuple[type[Value], ...]) -> dict[str, Value]:
+    """What a part of a record says by name, as far as it is of the kind; records may have been changed by anybody."""
+    if not isinstance(part, dict):
+        return {}
+    return {name: value for name, value in part.items() if isinstance(value, kind) and not isinstance(value, bool)}
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from fuzz_report import pytest_addoption, pytest_terminal_summary  # noqa: F401  (pytest finds these hooks here)
 from hypothesis import settings
 
 from actionpipe.processes import cores
@@ -39,14 +40,6 @@ CLIP_STEPS = """
     dict(type="RawFrameDecode"),
     dict(type="Resize", scale=(64, 48), keep_ratio=False),
 """
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Flags of ``tests/fuzz``; here, where pytest looks for flags whatever is run."""
-    minutes = float(os.environ.get("FUZZ_MINUTES", "2"))
-    parser.addoption("--fuzz-minutes", type=float, default=minutes, help="time of all targets together ($FUZZ_MINUTES)")
-    parser.addoption("--fuzz-seed", type=int, default=0, help="of all inputs that are tried")
-    parser.addoption("--fuzz-keep", default=None, help="folder that failing inputs are kept in")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actionpipe.errors import UserError
-from actionpipe.files import atomic, digest, read_record, write_json, write_table, write_text
+from actionpipe.files import atomic, digest, entries_of, read_record, write_json, write_table, write_text
 
 
 def names(folder):
@@ -118,3 +118,11 @@ def test_a_record_that_is_none_reads_as_none(tmp_path, content, expected):
     (tmp_path / "a.json").write_bytes(content.encode("latin-1"))
     assert read_record(tmp_path / "a.json") == expected
     assert read_record(tmp_path / "none.json") is None
+
+
+def test_of_a_record_only_entries_of_the_kind_count():
+    record = {"a": 1, "b": 2.5, "c": "x", "d": None, "e": True, "f": [1]}
+    assert entries_of(record, (int, float)) == {"a": 1, "b": 2.5}
+    assert entries_of(record, str) == {"c": "x"}
+    for part in (None, [], "a", 3):
+        assert entries_of(part, str) == {}

@@ -13,6 +13,8 @@ from actionpipe.errors import UserError
 from actionpipe.files import read_record, write_json
 
 Row = dict[str, Any]
+MOST = 1e300
+"""Beyond it no score or corner is; NaN is not below it either."""
 
 
 class Parts:
@@ -37,7 +39,7 @@ class Parts:
                 row = None
                 with contextlib.suppress(*reading.PARSER_FAULTS):
                     row = json.loads(line)
-                if isinstance(row, dict) and isinstance(row.get("video"), str):
+                if isinstance(row, dict) and _is_whole(row):
                     yield row
 
     def add(self, process: int, row: Row) -> None:
@@ -60,3 +62,17 @@ class Parts:
     def remove(self) -> None:
         """The table is written: the rows are not needed any more."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_whole(row: Row) -> bool:
+    """Whether what stands in a row is of the kinds that scoring and detection add; a clip of others is done again."""
+    kinds = {"video": str, "unreadable": str, "frames": int, "first": int, "last": int, "scores": list, "boxes": list}
+    if "video" not in row or not all(isinstance(row[name], kind) for name, kind in kinds.items() if name in row):
+        return False
+    return _are_numbers(row.get("scores", [])) and all(
+        isinstance(box, list) and _are_numbers(box) for box in row.get("boxes", [])
+    )
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    return all(isinstance(value, int | float) and abs(value) < MOST for value in values)

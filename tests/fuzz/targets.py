@@ -517,7 +517,7 @@ _ALL = [
     Target("plan-coco", _coco, _plan, {"boxes.json": "json"}),
     Target("submit", _make_submission, _submit, {"*.csv": "csv"}),
     Target("submit-zip", _make_submission, _submit_zip, {"given.zip": "zip"}, 0.5),
-    Target("evaluate", _make_evaluation, _evaluate, {"scores.*": "csv", "labels.csv": "csv"}),
+    Target("evaluate", _make_evaluation, _evaluate, {"scores.json": "json", "scores.csv": "csv", "labels.csv": "csv"}),
     Target("evaluate-list", _make_evaluation, _evaluate_list, {"*.txt": "words"}),
     Target("dumps", _make_dumps, _adopt, {"*.pkl": "pickle"}),
     Target("weights", _make_weights, _weights, {"*.pth": "pth", "*.pt": "bytes"}, 2),

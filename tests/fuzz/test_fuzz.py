@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import watch
+from fuzz_report import kept_in
 from targets import TARGETS, Target
 from watch import HANG, Tally, fuzz
 from worker import Bench
@@ -20,11 +21,11 @@ from worker import Bench
 @pytest.mark.fuzz
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("target", TARGETS.values(), ids=lambda target: target.name)
-def test_changed_files(target: Target, request: pytest.FixtureRequest, fuzz_folder: Path) -> None:
+def test_changed_files(target: Target, request: pytest.FixtureRequest) -> None:
     seconds = request.config.getoption("--fuzz-minutes") * 60
     chosen = [item.callspec.params["target"] for item in request.session.items if item.get_closest_marker("fuzz")]
     share = target.share / sum(other.share for other in chosen)
-    tally = fuzz(target.name, seconds * share, request.config.getoption("--fuzz-seed"), fuzz_folder)
+    tally = fuzz(target.name, seconds * share, request.config.getoption("--fuzz-seed"), kept_in(request.config))
     request.node.user_properties.append(("fuzz", tally.as_dict()))
     assert not tally.failures, "\n".join(line for lines in tally.failures.values() for line in lines)
 

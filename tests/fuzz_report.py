@@ -1,5 +1,6 @@
-"""Where failing inputs are kept, and the table at the end of a run."""
+"""What ``tests/fuzz`` adds to pytest: its flags, and the table at the end of a run. ``conftest.py`` takes it in."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,18 @@ from typing import Any
 import pytest
 
 
-def _folder(config: pytest.Config) -> Path:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Flags of ``tests/fuzz``; pytest looks for flags in the outermost conftest.py alone."""
+    minutes = float(os.environ.get("FUZZ_MINUTES", "2"))
+    parser.addoption("--fuzz-minutes", type=float, default=minutes, help="time of all targets together ($FUZZ_MINUTES)")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="of all inputs that are tried")
+    parser.addoption("--fuzz-keep", default=None, help="folder that failing inputs are kept in")
+
+
+def kept_in(config: pytest.Config) -> Path:
+    """The folder that failing inputs are kept in."""
     given = config.getoption("--fuzz-keep")
     return Path(given or Path(tempfile.gettempdir()) / f"actionpipe-fuzz-{config.getoption('--fuzz-seed')}").absolute()
-
-
-@pytest.fixture
-def fuzz_folder(request: pytest.FixtureRequest) -> Path:
-    """The folder that failing inputs are kept in."""
-    return _folder(request.config)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -51,4 +55,4 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             for line in lines:
                 terminalreporter.line(f"    {line}")
     if totals["failed"]:
-        terminalreporter.line(f"failing inputs, and what each did, are in {_folder(config)}")
+        terminalreporter.line(f"failing inputs, and what each did, are in {kept_in(config)}")
