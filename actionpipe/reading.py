@@ -49,9 +49,8 @@ _HALF_LETTER = re.compile(r"\\u[dD][89a-fA-F]")
 _SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 PARSER_FAULTS = (
-    csv.Error,
-    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, ImportError, OSError, RecursionError,
-    MemoryError,
+    csv.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, ImportError, OSError,
+    RecursionError, MemoryError, SystemError,
 )  # fmt: skip
 """What parsers raise on content that they were not made for."""
 

@@ -140,6 +140,16 @@ def test_streams_that_claim_more_than_they_hold_are_refused_at_once(tmp_path: Pa
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
 
 
+def test_a_state_that_no_dtype_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.pkl"
+    # NumPy's __setstate__ fails without saying why where a dtype stands before the version.
+    kind, other = b"cnumpy\ndtype\nX\x02\0\0\0f4\x89\x88\x87R", b"cnumpy\ndtype\nX\x02\0\0\0f8\x85R"
+    state = b"K\x03X\x01\0\0\0<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb."
+    path.write_bytes(b"\x80\x02" + kind + b"(" + other + state)
+    with pytest.raises(UserError, match=r"d\.pkl is not a whole pickle"):
+        read_pickle(path)
+
+
 def test_a_list_that_repeats_itself_is_not_unfolded(tmp_path: Path) -> None:
     nested: list[object] = [0.5] * 10
     for _ in range(12):
