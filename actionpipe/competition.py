@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from actionpipe import scalars
+from actionpipe import reading, scalars
 from actionpipe.class_names import check_alike, hint, in_order
 from actionpipe.endings import files_with
 from actionpipe.errors import UserError
@@ -16,8 +15,20 @@ from actionpipe.splits.faults import Faults
 COMPETITIONS = Path(__file__).parents[1] / "configs" / "competitions"
 DEFAULT = COMPETITIONS / "aiconnect21.yaml"
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 """A name that becomes a folder or file name."""
+
+
+def _possible(path: Path | str) -> Path | str:
+    fault = reading.why_no_path(str(path))
+    if fault is not None:
+        raise ValueError(f"no file can be called so: {fault}")
+    return path
+
+
+FilePath = Annotated[Path, AfterValidator(_possible)]
+RecipeName = Annotated[str, AfterValidator(_possible)]
+"""Of a recipe, or the path of one."""
 
 
 class Table(Data):
@@ -32,8 +43,8 @@ class Table(Data):
 class Folds(Data):
     """How the training clips are cut into folds."""
 
-    number: int = Field(default=5, ge=2)
-    seed: int = 42
+    number: int = Field(default=5, ge=2, le=1000)
+    seed: int = Field(default=42, ge=0, lt=2**32)
     train: list[int] | Literal["all"] = Field(default_factory=lambda: [0])
     """The folds that ``train.sh`` trains when it is not told."""
 
@@ -54,22 +65,22 @@ class Oversampling(Data):
     """Classes whose clips stand ``times`` times in the oversampled list."""
 
     classes: list[str] = Field(default_factory=list)
-    times: int = Field(default=3, ge=1)
+    times: int = Field(default=3, ge=1, le=1000)
 
 
 class Member(Data):
     """One classifier of the ensemble."""
 
     name: Name
-    recipe: str
+    recipe: RecipeName
     clips: Literal["plain", "oversampled"] = "plain"
-    weight: float = Field(default=1.0, ge=0)
+    weight: float = Field(default=1.0, ge=0, le=1e6)
     """Its share of the ensemble; one with 0 is trained and scored and only has a rung of the ladder."""
     augment: bool = True
     """Whether its training clips are cropped, flipped and distorted at random; False prepares them as for testing."""
-    checkpoint: Path | None = None
+    checkpoint: FilePath | None = None
     """Weights to score with when none were trained here; relative to DATA."""
-    weights: Literal["scratch"] | Path | None = None
+    weights: Literal["scratch"] | FilePath | None = None
     """Starting weights (relative to DATA) in place of the recipe's own; ``scratch`` starts from random weights."""
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Dotted keys of the recipe and their values, as ``--cfg-options`` takes them."""
@@ -79,16 +90,16 @@ class Detector(Data):
     """The object detector whose findings the rules may use."""
 
     name: Name = "detector"
-    recipe: str
+    recipe: RecipeName
     classes: list[str] = Field(min_length=1)
-    boxes: Path = Path("train_boxes.csv")
+    boxes: FilePath = Path("train_boxes.csv")
     """A table (video, frame, class, xmin, ymin, xmax, ymax) or a COCO .json; relative to DATA."""
-    background_frames: int = Field(default=0, ge=0)
+    background_frames: int = Field(default=0, ge=0, le=10**6)
     """So many frames of each training clip that has no box at all are shown to the detector as background."""
-    every: int = Field(default=1, ge=1)
+    every: int = Field(default=1, ge=1, le=10**6)
     """Of the frames with boxes of a clip, only every so many-th is used: neighbours look alike."""
-    checkpoint: Path | None = None
-    weights: Literal["scratch"] | Path | None = None
+    checkpoint: FilePath | None = None
+    weights: Literal["scratch"] | FilePath | None = None
     overrides: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("classes")
@@ -202,7 +213,7 @@ def find(data: Path, given: Path | None = None) -> Path:
     """
     if given is not None:
         shipped = COMPETITIONS / f"{given}.yaml"
-        return shipped if not given.exists() and shipped.exists() else given
+        return shipped if not reading.is_there(given) and reading.is_there(shipped) else given
     own = own_file(data)
     return own if own.exists() else DEFAULT
 
@@ -230,13 +241,11 @@ def load(path: Path) -> Competition:
         UserError: the file is missing, is not YAML, or has unknown or wrong keys (all of them are named).
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = scalars.read_yaml(text)
+        text = reading.read_text(path, most=reading.MOST_YAML_BYTES)
+        content = scalars.read_yaml(text, path)
     except FileNotFoundError:
         shipped = ", ".join(sorted(file.stem for file in COMPETITIONS.glob("*.yaml")))
         raise UserError(f"no competition file at {path}; write one, or name one of: {shipped}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a YAML file: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold keys such as name, classes and members; found {type(content).__name__}")
     try:

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from enum import IntEnum
 
+LONGEST_FAULT = 4000
+"""Letters of one fault in a message."""
+
 
 class ExitCode(IntEnum):
     """What a command's exit status says to the shell and to ``run.sh``."""
@@ -32,6 +35,14 @@ class TableError(UserError):
     """All faults of one or more tables at once, one line each."""
 
     def __init__(self, faults: Iterable[str]) -> None:
-        self.faults = list(faults)
+        self.faults = [_shortened(fault) for fault in faults]
         count = f"{len(self.faults)} fault" + ("s" if len(self.faults) != 1 else "")
         super().__init__("\n".join([f"{count} in the input, nothing was written:", *(f"  - {f}" for f in self.faults)]))
+
+
+def _shortened(fault: str) -> str:
+    """A fault may repeat a cell of any length; nobody reads more of it than this."""
+    if len(fault) <= LONGEST_FAULT:
+        return fault
+    half = LONGEST_FAULT // 2
+    return f"{fault[:half]} … ({len(fault) - 2 * half:,} more letters) … {fault[-half:]}"

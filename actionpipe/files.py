@@ -11,8 +11,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ SCRATCH = "actionpipe-"
 """How the names of temporary folders begin."""
 EMPTY_SECONDS = 60.0
 """An empty scratch folder that is older has been left by a process that died just after it had made it."""
+
+
+Value = TypeVar("Value")
 
 
 @contextlib.contextmanager
@@ -164,10 +168,17 @@ def write_json(path: Path, value: Any) -> None:
 def read_record(path: Path) -> dict[str, Any] | None:
     """The JSON object that says what was made from what; None when there is none, or when it cannot be read."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = reading.read_json(path, any_text=True)
+    except (FileNotFoundError, UserError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def entries_of(part: Any, kind: type[Value] | tuple[type[Value], ...]) -> dict[str, Value]:
+    """What a part of a record says by name, as far as it is of the kind; records may have been changed by anybody."""
+    if not isinstance(part, dict):
+        return {}
+    return {name: value for name, value in part.items() if isinstance(value, kind) and not isinstance(value, bool)}
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
@@ -178,5 +189,5 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file's bytes, as hex."""
-    with path.open("rb") as file:
+    with reading.open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

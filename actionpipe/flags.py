@@ -65,7 +65,7 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     Raises:
         UserError: a pair without ``=``, or a value that is not YAML.
     """
-    import yaml
+    from actionpipe.reading import parse_yaml
 
     overrides = {}
     for pair in pairs:
@@ -73,8 +73,8 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
         if not sign or not key:
             raise UserError(f"--cfg-options takes key=value, found '{pair}'; for example train_cfg.max_epochs=10")
         try:
-            overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            overrides[key] = parse_yaml(value, f"--cfg-options {pair}")
+        except UserError:
             raise UserError(f"--cfg-options {pair}: the value is not YAML; quote it, or close its brackets") from None
     return overrides
 

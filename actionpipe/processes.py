@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from actionpipe import locks, stopping
 from actionpipe.errors import ExitCode, FailedError, UserError
+from actionpipe.reading import whole_number
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def choose(
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     text = environment.get(name, str(default))
-    if not text.isdecimal():
+    number = whole_number(text)
+    if number is None:
         raise UserError(f"the environment variable {name} must be a whole number, found '{text}'")
-    return int(text)
+    return number

@@ -27,7 +27,7 @@ class Prefer(Data):
     kind: Literal["prefer"]
     label: str
     over: str
-    ranks: int = Field(default=3, ge=2)
+    ranks: int = Field(default=3, ge=2, le=10**6)
 
 
 class Detect(Data):
@@ -40,7 +40,7 @@ class Detect(Data):
     """The detector's class to count."""
     score: Probability
     """Only boxes with a score strictly above this count."""
-    more_than: int = Field(ge=0)
+    more_than: int = Field(ge=0, le=10**9)
     count: Literal["boxes", "frames"] = "boxes"
 
 

@@ -4,17 +4,20 @@ YAML guesses what a scalar without quotes is, so that a class called ``no`` beco
 7. What is meant is known here: where the model wants a text, it gets the letters of the file.
 """
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+
+from actionpipe import reading
 
 Model = TypeVar("Model", bound=BaseModel)
 TEXTS = {"string_type", "path_type", "literal_error"}
 """Faults of a value that is no text where one is wanted."""
 
 
-class _Typed(yaml.SafeLoader):
+class _Typed(reading.Loader):
     """YAML as everybody reads it, but for keys, which are texts in everything that is read here."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -24,14 +27,14 @@ class _Typed(yaml.SafeLoader):
 
 
 def _guess(loader: _Typed, node: yaml.ScalarNode) -> Any:
-    """A number or a time; its letters where it only looks like one (``2024-13-45``)."""
+    """A number; its letters where it only looks like one (``0o9``)."""
     try:
-        return yaml.SafeLoader.yaml_constructors[node.tag](loader, node)
+        return reading.Loader.yaml_constructors[node.tag](loader, node)
     except ValueError:
         return node.value
 
 
-for kind in ("int", "float", "timestamp"):
+for kind in ("int", "float"):
     _Typed.add_constructor(f"tag:yaml.org,2002:{kind}", _guess)
 _Typed.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)  # '='
 
@@ -45,13 +48,13 @@ class _Written(_Typed):
     }
 
 
-def read_yaml(text: str) -> Any:
+def read_yaml(text: str, path: Path) -> Any:
     """The content of a YAML text; keys are texts as they are written.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
+        FileFaultError: it is no YAML, or deeper or larger than is read (see ``reading.read_yaml``); it names ``path``.
     """
-    return yaml.load(text, _Typed)
+    return reading.parse_yaml(text, path, kind=_Typed)
 
 
 def validate(model: type[Model], text: str, content: Any) -> Model:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import fuzz_report
 import numpy as np
 import pytest
 import yaml
@@ -50,14 +51,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of ``tests/faults``."""
+    """Options of ``tests/fuzz`` and ``tests/faults``; pytest looks for them in the outermost conftest.py alone."""
+    fuzz_report.add_options(parser)
     group = parser.getgroup("faults")
     group.addoption("--kills", type=int, default=20, help="stages killed and run again, in all; 200 is the long form")
     group.addoption("--kill-seed", type=int, default=0, help="decides the moments of the kills")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show where stages were killed and how many reruns were equal."""
+    """Show what was fuzzed; where stages were killed, and how many reruns were equal."""
+    fuzz_report.summarise(terminalreporter)
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
     tables = [text for report in reports for name, text in report.user_properties if name == "kills"]
     if tables:

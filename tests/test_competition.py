@@ -117,6 +117,16 @@ def test_an_unknown_key_is_named_with_the_keys_that_are_known(tmp_path, where, c
         ({"rules": [{"kind": "distrust", "label": "sit", "below": 0.5}]}, "unknown class in rules.0: 'sit'"),
         ({"rules": [{"kind": "prefer", "label": "run", "over": "sit"}]}, "unknown class in rules.0: 'sit'"),
         ({"oversampling": {"classes": ["sit"]}}, "unknown class in oversampling.classes: 'sit'"),
+        ({"oversampling": {"times": 10**9}}, "oversampling.times: Input should be less than or equal to 1000"),
+        ({"folds": {"number": 10**9, "train": "all"}}, "folds.number: Input should be less than or equal to 1000"),
+        ({"folds": {"seed": 10**30}}, "folds.seed: Input should be less than"),
+        ({"folds": {"seed": -1}}, "folds.seed: Input should be greater than"),
+        ({"members": [{"name": "a", "recipe": "r", "weight": float("nan")}]}, "members.0.weight"),
+        ({"members": [{"name": "a", "recipe": "r", "weight": float("inf")}]}, "members.0.weight"),
+        ({"members": [{"name": "a" * 200, "recipe": "r"}]}, "members.0.name: String should have at most 100"),
+        ({"members": [{"name": "a", "recipe": "r" * 300}]}, "members.0.recipe: no file can be called so"),
+        ({"members": [{"name": "a", "recipe": "r", "checkpoint": "a\0b"}]}, "members.0.checkpoint: no file can be"),
+        ({"members": [{"name": "a", "recipe": "r", "weights": "x/" * 3000}]}, "no file can be called so"),
         ({"fallback": "sit"}, "unknown class in fallback: 'sit'; the classes are ['walk', 'run', 'fall']"),
         ({"detector": None}, "a rule detects 'ball' but no detector is given"),
         ({"detector": {"recipe": "d", "classes": ["bat"]}}, "not among the detector's classes ['bat']"),
@@ -139,6 +149,10 @@ def test_all_faults_are_named_at_once(tmp_path):
         ("- a\n", "found list"),
         ("", "found NoneType"),
         ("!!python/name:os.system", "YAML"),
+        ("members: &m [*m]", "an alias stands inside"),
+        ("[" * 5000, "nested"),
+        ("name: " + "9" * 5000, "name: String should have at most 100 characters"),
+        ("folds: {number: " + "9" * 5000 + "}", "folds.number: Input should be a valid integer"),
     ],
 )
 def test_what_is_no_competition_is_refused(tmp_path, text, expected):
@@ -156,6 +170,7 @@ def test_the_file_is_the_given_one_then_that_of_data_then_the_original(tmp_path,
     (tmp_path / "competition.yaml").write_text("")
     assert find(tmp_path) == tmp_path / "competition.yaml"
     assert find(tmp_path, Path("sample")) == COMPETITIONS / "sample.yaml"
+    assert find(tmp_path, Path("a" * 5000)) == Path("a" * 5000), "a name that no file can have"
     (tmp_path / "sample").write_text("")
     assert find(tmp_path, Path("sample")) == Path("sample"), "a file of that name counts first"
 

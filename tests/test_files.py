@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actionpipe.errors import UserError
-from actionpipe.files import atomic, digest, read_record, scratch_folder, write_json, write_table, write_text
+from actionpipe.files import (
+    atomic,
+    digest,
+    entries_of,
+    read_record,
+    scratch_folder,
+    write_json,
+    write_table,
+    write_text,
+)
 
 
 def names(folder):
@@ -195,3 +204,11 @@ def test_in_the_system_s_folder_one_in_use_or_just_made_or_another_s_is_left_alo
         with scratch_folder():
             assert used.is_dir() and not new.exists()
     assert names(tmp_path) == ["actionpipe-mine"]
+
+
+def test_of_a_record_only_entries_of_the_kind_count():
+    record = {"a": 1, "b": 2.5, "c": "x", "d": None, "e": True, "f": [1]}
+    assert entries_of(record, (int, float)) == {"a": 1, "b": 2.5}
+    assert entries_of(record, str) == {"c": "x"}
+    for part in (None, [], "a", 3):
+        assert entries_of(part, str) == {}

@@ -1,5 +1,7 @@
 """Texts of a competition file are what stands there, whatever YAML would make of them."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from hypothesis import given
@@ -105,5 +107,5 @@ def test_what_yaml_writes_is_read_as_it_was(names):
     text = yaml.safe_dump(
         {"name": "n", "classes": "auto", "fallback": names[0], "members": [{"name": "m", "recipe": names[1]}]}
     )
-    competition = validate(Competition, text, read_yaml(text))
+    competition = validate(Competition, text, read_yaml(text, Path("c.yaml")))
     assert (competition.fallback, competition.members[0].recipe) == (names[0], names[1])

@@ -8,6 +8,7 @@ from actionpipe.datasets.lines import read_lines, to_posix
 from actionpipe.datasets.list_files import find_label_map, find_lists
 from actionpipe.datasets.listed import Dataset, Listed, Options
 from actionpipe.datasets.source_group import group_by_name
+from actionpipe.reading import whole_number
 from actionpipe.splits.faults import Faults
 
 FIELDS = "<dir> <label id> <clip start> <clip end> <video start> <video end> <fps>"
@@ -29,7 +30,7 @@ def read_columns7(source: Path, options: Options, faults: Faults) -> Dataset:
         for where, line in read_lines(path, faults):
             fields = line.rsplit(" ", 6)
             numbers = fields[1:6]
-            if len(fields) != 7 or not all(text.isascii() and text.isdigit() for text in numbers):
+            if len(fields) != 7 or any(whole_number(text) is None for text in numbers):
                 hint = "; lists of '<path> <label id>' are of the kind mmaction" if len(line.split(" ")) == 2 else ""
                 faults.add("line", f"{where}: expected '{FIELDS}', found '{line}'{hint}")
                 continue

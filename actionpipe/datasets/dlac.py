@@ -6,6 +6,7 @@ from actionpipe.datasets.label_map import check_folder, label_of, spelling
 from actionpipe.datasets.lines import find_file, read_lines, to_posix
 from actionpipe.datasets.listed import Dataset, Listed, Options, Split
 from actionpipe.datasets.source_group import group_by_name
+from actionpipe.reading import whole_number
 from actionpipe.splits.faults import Faults
 
 
@@ -29,14 +30,14 @@ def read_dlac(source: Path, options: Options, faults: Faults) -> Dataset:
         path = find_file(source, f"{word}_split{options.split}.csv", faults)
         for where, line in read_lines(path, faults) if path else []:
             fields = line.rsplit(",", 2)
-            if len(fields) != 3 or not fields[0] or not (fields[1].isdigit() or fields[2].isdigit()):
+            if len(fields) != 3 or not fields[0] or all(map(_is_text, fields[1:])):
                 faults.add("line", f"{where}: expected '<path>,<idx>,<class>' or '<dir>,<count>,<idx>', found '{line}'")
                 continue
             # A class may be called 1: the last field is an id only where it is not the class of the field before.
-            is_named = fields[1].isdigit() and class_of_id.get(int(fields[1])) == fields[2]
-            number = fields[1] if is_named or not fields[2].isdigit() else fields[2]
+            is_named = not _is_text(fields[1]) and class_of_id.get(int(fields[1])) == fields[2]
+            number = fields[1] if is_named or _is_text(fields[2]) else fields[2]
             label = label_of(number, class_of_id, where, class_path, faults)
-            if label is not None and not fields[2].isdigit() and fields[2] != label:
+            if label is not None and _is_text(fields[2]) and fields[2] != label:
                 faults.add(
                     "id", f"{where}: id {number} is '{label}' in {class_path}, not '{fields[2]}'; make both anew"
                 )
@@ -48,16 +49,21 @@ def read_dlac(source: Path, options: Options, faults: Faults) -> Dataset:
     return Dataset(list(class_of_id.values()), group_by_name(clips), notes=notes)
 
 
+def _is_text(field: str) -> bool:
+    return whole_number(field) is None
+
+
 def _read_classes(path: Path, faults: Faults) -> dict[int, str]:
     class_of_id: dict[int, str] = {}
     for where, line in read_lines(path, faults):
-        number, _, name = line.partition(",")
-        if not (number.isascii() and number.isdigit() and name):
+        text, _, name = line.partition(",")
+        number = whole_number(text)
+        if number is None or not name:
             faults.add("map", f"{where}: expected '<idx>,<classname>', found '{line}'")
-        elif int(number) in class_of_id or name in class_of_id.values():
+        elif number in class_of_id or name in class_of_id.values():
             faults.add("map", f"{where}: '{line}' gives an id or a class a second time; delete one of the two")
         else:
-            class_of_id[int(number)] = name
+            class_of_id[number] = name
     if sorted(class_of_id) != list(range(len(class_of_id))):
         faults.add("map", f"{path}: ids must count up from 0")
     return dict(sorted(class_of_id.items()))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from actionpipe.class_names import check_alike
 from actionpipe.datasets.lines import read_lines
+from actionpipe.reading import whole_number
 from actionpipe.splits.faults import Faults
 
 
@@ -21,7 +22,7 @@ def read_label_map(path: Path, faults: Faults, *, first: int | None = None) -> d
     """
     lines = read_lines(path, faults)
     pairs = [line.split(maxsplit=1) for _, line in lines]
-    ids = [int(pair[0]) if len(pair) == 2 and pair[0].isascii() and pair[0].isdigit() else -1 for pair in pairs]
+    ids = [_id(pair[0]) if len(pair) == 2 else -1 for pair in pairs]
     # "3 pointer" may be a class: numbers are ids only where they count up through the whole file.
     is_numbered = any(sorted(ids) == list(range(start, start + len(ids))) for start in (0, 1))
     if first is None and not is_numbered:
@@ -46,9 +47,9 @@ def read_label_map(path: Path, faults: Faults, *, first: int | None = None) -> d
     check_alike({name: [where] for name, where in line_of_name.items()}, str(path), faults, unit="at", meant=True)
     ordered = dict(sorted(class_of_id.items()))
     start = first if first is not None else min(ordered, default=0)
-    missing = sorted(set(range(start, max(ordered, default=start - 1) + 1)) - ordered.keys())
-    if missing:
-        faults.add("map", f"{path}: no class has id {', '.join(map(str, missing))}; ids must count up from {start}")
+    missing = next((number for number, known in enumerate(ordered, start) if number != known), None)
+    if missing is not None:
+        faults.add("map", f"{path}: no class has id {missing}; ids must count up from {start}")
     if not lines and not faults:
         faults.add("map", f"{path} is empty; write one class a line into it")
     return ordered
@@ -56,13 +57,19 @@ def read_label_map(path: Path, faults: Faults, *, first: int | None = None) -> d
 
 def label_of(text: str, class_of_id: Mapping[int, str], where: str, path: Path | None, faults: Faults) -> str | None:
     """The class that a label id means; None, and a fault, when there is no such id."""
-    number = int(text) if text.isascii() and text.isdigit() else -1
+    number = _id(text)
     if number in class_of_id:
         return class_of_id[number]
     if class_of_id:  # else the map is what is wrong, and that has been said
         known = f"{path} knows {min(class_of_id)} to {max(class_of_id)}"
         faults.add("label", f"{where}: '{text}' is not a label id; {known}; is it the map of these lists?")
     return None
+
+
+def _id(text: str) -> int:
+    """A label id; -1 for anything else."""
+    number = whole_number(text)
+    return -1 if number is None else number
 
 
 def check_folder(video: str, label: str, classes: Mapping[str, str], where: str, faults: Faults) -> None:

@@ -1,10 +1,11 @@
 """Text files of a dataset, line by line, and where they are."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from actionpipe.csv_dialect import describe_undecodable, find_dialect
+from actionpipe import reading
+from actionpipe.csv_dialect import read_table
+from actionpipe.errors import UserError
 from actionpipe.splits.faults import Faults
 
 
@@ -26,11 +27,12 @@ def find_file(source: Path, name: str, faults: Faults) -> Path | None:
 def read_text(path: Path, faults: Faults) -> str:
     """The text of a UTF-8 file, with or without a byte-order mark; empty, and a fault, when it cannot be read."""
     try:
-        return path.read_text(encoding=find_dialect(path, ()).encoding)
-    except OSError as error:
-        faults.add("files", f"{path} cannot be read: {error.strerror or error}; correct the path")
-    except UnicodeDecodeError as error:
-        faults.add("files", describe_undecodable(path, error))
+        text, _ = read_table(path, (), "correct the path")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+    except FileNotFoundError:
+        faults.add("files", f"{path}: no such file; correct the path")
+    except UserError as error:
+        faults.add("files", str(error))
     return ""
 
 
@@ -45,9 +47,9 @@ def read_json(path: Path, kind: type, faults: Faults) -> Any:
     """The JSON value of a file, of the given kind (``list``, ``dict``); an empty one, and a fault, when it is not."""
     text = read_text(path, faults)
     try:
-        value = json.loads(text) if text else kind()
-    except ValueError as error:
-        faults.add("files", f"{path} is not JSON: {error}; fetch it again")
+        value = reading.parse_json(text, path, "fetch it again") if text else kind()
+    except UserError as error:
+        faults.add("files", str(error))
         return kind()
     if not isinstance(value, kind):
         faults.add("files", f"{path} holds a {type(value).__name__}, not a {kind.__name__}; is it the right file?")

@@ -8,6 +8,7 @@ from actionpipe.datasets.lines import read_lines, to_posix
 from actionpipe.datasets.list_files import find_label_map, find_lists
 from actionpipe.datasets.listed import Dataset, Listed, Options
 from actionpipe.datasets.source_group import group_by_name
+from actionpipe.reading import whole_number
 from actionpipe.splits.faults import Faults
 from actionpipe.video.find import is_video
 
@@ -61,7 +62,7 @@ def parse_line(line: str) -> tuple[str, bool, str] | None:
     """Name, whether it is a folder of frames, label id; None when the line is neither kind."""
     name, _, label = line.rpartition(" ")
     folder, _, count = name.strip().rpartition(" ")
-    if not name.strip() or not label.isdigit():
+    if not name.strip() or whole_number(label) is None:
         return None
     if folder.strip() and count.isdigit() and not is_video(Path(name)):
         return to_posix(folder.strip()).rstrip("/"), True, label

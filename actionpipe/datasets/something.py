@@ -5,6 +5,7 @@ from typing import Any
 
 from actionpipe.datasets.lines import read_json, read_lines
 from actionpipe.datasets.listed import Dataset, Listed, Options, Split
+from actionpipe.reading import whole_number
 from actionpipe.splits.faults import Faults
 
 FILES: dict[Split, str] = {"train": "train", "val": "validation", "test": "test"}
@@ -53,24 +54,26 @@ def _find(source: Path, name: str, faults: Faults, *, needed: bool) -> Path | No
 def _read_classes(path: Path, faults: Faults) -> dict[str, int]:
     """Id by class."""
     ids = {}
-    for name, text in read_json(path, dict, faults).items():
-        if str(text).isascii() and str(text).isdigit():
-            ids[_class_of(name)] = int(text)
+    content = read_json(path, dict, faults)
+    for name, text in content.items():
+        number = whole_number(text) if isinstance(text, str) else text
+        if isinstance(number, int) and number >= 0:
+            ids[_class_of(name)] = int(number)
         else:
-            faults.add("map", f"{path}: id '{text}' of '{name}' is not a number")
+            faults.add("map", f"{path}: id {str(text)[:100]!r} of '{name}' is not a number")
     if sorted(ids.values()) != list(range(len(ids))):
         faults.add("map", f"{path}: ids must count up from 0, each class with its own")
     return ids
 
 
 def _clip(entry: Any, split: Split, where: str, answers: dict[str, str], faults: Faults) -> Listed | None:
-    number = str(entry.get("id", "")).strip() if isinstance(entry, dict) else ""
+    number = str(entry.get("id", ""))[:200].strip() if isinstance(entry, dict) else ""
     if not number:
         faults.add("entry", f"{where}: no id")
         return None
     if split == "test":
         return Listed(f"{number}.webm", answers.get(number), split, where)
-    if not entry.get("template"):
+    if not isinstance(entry.get("template"), str) or not entry["template"]:
         faults.add("entry", f"{where}: no template, so the class of '{number}' is unknown")
         return None
     return Listed(f"{number}.webm", _class_of(entry["template"]), split, where)

@@ -6,6 +6,7 @@ from actionpipe.datasets.label_map import read_label_map, spelling
 from actionpipe.datasets.lines import find_file, read_lines, to_posix
 from actionpipe.datasets.listed import Dataset, Listed, Options, Split
 from actionpipe.datasets.source_group import ucf101_group
+from actionpipe.reading import whole_number
 from actionpipe.splits.faults import Faults
 
 
@@ -29,7 +30,7 @@ def read_ucf101(source: Path, options: Options, faults: Faults) -> Dataset:
         path = find_file(source, f"{part}list{options.split:02d}.txt", faults)
         for where, line in read_lines(path, faults) if path else []:
             name, _, number = line.rpartition(" ")
-            if not (name and number.isascii() and number.isdigit()):
+            if not name or whole_number(number) is None:
                 name, number = line, ""
             video = to_posix(name.strip())
             label = video.split("/")[-2] if "/" in video else ""

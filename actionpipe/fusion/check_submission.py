@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from actionpipe import reading
 from actionpipe.competition import Table
 from actionpipe.errors import UserError
 from actionpipe.fusion.submission import Submission, read_submission
@@ -83,7 +84,8 @@ def _read(path: Path) -> bytes:
     if path.is_dir():
         raise UserError(f"{path} is a folder; name the submission's CSV file in it")
     try:
-        content = path.read_bytes()
+        with reading.open_file(path, "name the submission's CSV file", reading.MOST_BYTES) as file:
+            content = file.read(reading.MOST_BYTES)
     except FileNotFoundError:
         raise UserError(f"no submission at {path}; correct the name, or make one: python postprocess.py") from None
     except OSError as error:

@@ -44,7 +44,7 @@ def read_coverage(path: Path) -> dict[str, Coverage]:
     table = read_text_table(path, COLUMNS, ADVICE)[COLUMNS]
     cells = table[COLUMNS[1:]].to_numpy(dtype=object)
     values = numbers(cells)
-    whole = np.isfinite(values) & (values == np.floor(values)) & (values >= 0)
+    whole = np.isfinite(values) & (values == np.floor(values)) & (values >= 0) & (values < 1e9)
     faults: list[str] = []
     line_of_video: dict[str, int] = {}
     for row, video in enumerate(table["video"]):

@@ -1,6 +1,8 @@
 """The original's pickled predictions, read without letting the pickle run anything, and keyed by video name."""
 
+import io
 import pickle
+import pickletools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 from actionpipe.fusion.evidence import COLUMNS
 from actionpipe.fusion.scores import SUM_TOLERANCE, VIDEO
@@ -21,6 +24,11 @@ ARRAY_GLOBALS = {
 """What pickles of plain arrays call, by NumPy 1 and 2. Lists, dicts, numbers and texts need no global at all."""
 
 
+REMAKE = "make it again"
+MOST_NUMBERS = 10**7
+"""Of one video or image, given as lists."""
+
+
 class _Reader(pickle.Unpickler):
     """An unpickler that knows arrays and nothing else."""
 
@@ -29,10 +37,25 @@ class _Reader(pickle.Unpickler):
             return _encode
         if (module, name) == ("__builtin__", "bytes"):
             return _no_bytes
+        if (module, name) == ("numpy", "ndarray"):
+            return _ARRAY
+        if (module, name) in ARRAY_GLOBALS and name == "_reconstruct":
+            return _empty_array
         if (module, name) in ARRAY_GLOBALS:
             # NumPy 1's module names are looked up under NumPy 2's, where they live now.
             return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not part of an array")
+
+
+_ARRAY = "numpy.ndarray"
+"""Stands for the class: a dump only ever names it to ``_reconstruct``, and called it would make arrays of any size."""
+
+
+def _empty_array(kind: object, shape: object, code: object) -> NDArray[Any]:
+    """How pickles begin an array; its shape and values come after it, and must agree."""
+    if kind is not _ARRAY or shape != (0,) or code not in (b"b", "b"):
+        raise pickle.UnpicklingError("it makes an array in a way that NumPy does not")
+    return np.ndarray((0,), np.int8)
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -54,15 +77,29 @@ def read_pickle(path: Path) -> Any:
         UserError: no such file, no pickle, or it names any other global (which one is said; nothing of it was run).
     """
     try:
-        with path.open("rb") as file:
-            return _Reader(file).load()
+        with reading.open_file(path, REMAKE, reading.MOST_BYTES) as file:
+            content = file.read(reading.MOST_BYTES)
     except FileNotFoundError:
         raise UserError(f"no dump at {path}; make it with the original's test command and its --out") from None
+    try:
+        with reading.explained(path, "a whole pickle", REMAKE):
+            _refuse_claims(content)
+            return _Reader(io.BytesIO(content)).load()
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} was not loaded: {error}; dump lists of arrays only") from None
-    # A broken stream may make the machine fail in any of these ways.
-    except (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, ImportError, MemoryError) as error:
-        raise UserError(f"{path} is not a whole pickle ({error}); make it again") from None
+
+
+def _refuse_claims(content: bytes) -> None:
+    """Walk through the opcodes without running them: all of what they announce must be there.
+
+    The unpickler itself would first make room for it.
+
+    Raises:
+        ValueError: the stream is cut short, or a number in it is beyond its length.
+    """
+    for opcode, argument, _ in pickletools.genops(io.BytesIO(content)):
+        if "PUT" in opcode.name and isinstance(argument, int) and argument > len(content):
+            raise ValueError(f"it has no room for {argument} values")
 
 
 def read_classifier_dump(path: Path, videos: Sequence[str], classes: Sequence[str]) -> pd.DataFrame:
@@ -135,10 +172,25 @@ def frames_of_coco(images: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]
 
 def _numeric(value: Any) -> NDArray[np.float64] | None:
     """An array or list of numbers as float64; None for anything else, NaN included."""
+    if not isinstance(value, np.ndarray) and not _is_table(value):
+        return None
     try:
         array = np.asarray(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if array.dtype.kind not in "iuf" or np.isnan(array).any():
         return None
     return array.astype(np.float64)
+
+
+def _is_table(value: Any) -> bool:
+    """Whether it is a number, or a list of numbers or of lists (or arrays) of them, and of no monstrous size."""
+    if not isinstance(value, list | tuple):
+        return isinstance(value, int | float | np.generic)
+    rows = [row for row in value if isinstance(row, list | tuple | np.ndarray)]
+    if any(isinstance(row, np.ndarray) and row.ndim != 1 for row in rows):
+        return False
+    # Counted first: the same list may stand in many places.
+    if len(value) + sum(map(len, rows)) > MOST_NUMBERS:
+        return False
+    return all(isinstance(cell, int | float | np.generic) for row in rows for cell in row)

@@ -1,6 +1,5 @@
 """What a submission was made from: versions, seeds, digests of every file that went in."""
 
-import json
 import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -8,9 +7,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from actionpipe import files
+from actionpipe import files, reading
 from actionpipe.competition import Competition
-from actionpipe.errors import UserError
 from actionpipe.workspace import Workspace
 
 PACKAGES = [
@@ -85,10 +83,7 @@ def _training_seeds(workspace: Workspace, checkpoints: Iterable[Path]) -> dict[s
 
 
 def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}); delete it and run the same command again") from None
+    return reading.read_json(path, "delete it and run the same command again")
 
 
 def _name(workspace: Workspace, path: Path) -> str:

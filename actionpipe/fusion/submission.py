@@ -1,15 +1,17 @@
 """The submission: the user's template, cell for cell, with the label column filled in by video name."""
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from actionpipe import files
 from actionpipe.competition import Table
-from actionpipe.csv_dialect import describe_undecodable, find_dialect
+from actionpipe.csv_dialect import read_table
 from actionpipe.errors import UserError
 from actionpipe.fusion.tables import raise_faults
+from actionpipe.splits.faults import some
 
 
 @dataclass(frozen=True)
@@ -56,24 +58,23 @@ def read_submission(path: Path, table: Table) -> Submission:
             them, with line numbers.
     """
     try:
-        dialect = find_dialect(path, (table.video, table.label))
-        with path.open(encoding=dialect.encoding, newline="") as file:
-            reader = csv.reader(file, delimiter=dialect.delimiter)
-            lines = [(reader.line_num, row) for row in reader if row]
+        text, delimiter = read_table(path, (table.video, table.label), "save it as a UTF-8 CSV")
+        # Without newline="" StringIO would change line ends in quoted cells.
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        lines = [(reader.line_num, row) for row in reader if row]
     except FileNotFoundError:
         raise UserError(
             f"no {path.name} at {path}; put the competition's template there, with the columns "
             f"{table.video},{table.label} and one row a test video"
         ) from None
-    except UnicodeDecodeError as error:
-        raise UserError(describe_undecodable(path, error)) from None
     except csv.Error as error:
         raise UserError(f"{path} is not a UTF-8 CSV file: {error}; save it as one") from None
     header = lines[0][1] if lines else []
     missing = [column for column in (table.video, table.label) if column not in header]
     if missing:
         raise UserError(
-            f"{path} line 1: no column '{missing[0]}', found {header}; name the columns under table: in the competition"
+            f"{path} line 1: no column '{missing[0]}', found {some(header, 30)}; name the columns under table: in the "
+            "competition"
         )
     video = header.index(table.video)
     faults: list[str] = []
@@ -88,4 +89,4 @@ def read_submission(path: Path, table: Table) -> Submission:
         else:
             line_of_video[row[video]] = number
     raise_faults(faults)
-    return Submission(header, [row for _, row in lines[1:]], video, header.index(table.label), dialect.delimiter)
+    return Submission(header, [row for _, row in lines[1:]], video, header.index(table.label), delimiter)

@@ -1,6 +1,9 @@
 """CSV tables read as text, cell for cell, so that names such as ``007.mp4`` or ``NA`` stay what they are."""
 
+import csv
+import io
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actionpipe.csv_dialect import describe_undecodable, find_dialect
+from actionpipe import reading
+from actionpipe.csv_dialect import read_table
 from actionpipe.errors import TableError, UserError
+from actionpipe.splits.faults import some
 
 MOST_FAULTS = 20
 """So many faults of one table are listed; a broken table often has one a line."""
@@ -27,29 +32,31 @@ def read_text_table(path: Path, columns: Sequence[str], advice: str) -> pd.DataF
         UserError: the file is missing, is no CSV, or lacks a column.
     """
     try:
-        with warnings.catch_warnings():
+        with reading.explained(path, "a whole CSV table", advice), warnings.catch_warnings():
             # A line with too many cells is a fault; by itself pandas would take the first column for an index, or
             # (index_col=False) drop the last cell with a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            dialect = find_dialect(path, columns)
+            text, delimiter = read_table(path, columns, advice)
+            # pandas would give the second column of a name another one.
+            header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+            double = next((name for name, count in Counter(header).items() if name and count > 1), None)
+            if double is not None:
+                raise UserError(f"{path} line 1: several columns are named '{double}'; keep one; {advice}")
             table = pd.read_csv(
-                path,
+                io.StringIO(text, newline=""),
                 dtype=str,
                 na_filter=False,
                 skip_blank_lines=False,
                 index_col=False,
-                encoding=dialect.encoding,
-                sep=dialect.delimiter,
+                sep=delimiter,
             )
     except FileNotFoundError:
         raise UserError(f"no table at {path}; {advice}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(describe_undecodable(path, error)) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
+    except pd.errors.ParserWarning as error:
         raise UserError(f"{path} is not a whole CSV table ({error}); {advice}") from None
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise UserError(f"{path} line 1: no column {_quoted(missing)}; found {_quoted(table.columns)}; {advice}")
+        raise UserError(f"{path} line 1: no column {_quoted(missing)}; found {some(list(table.columns), 30)}; {advice}")
     return table
 
 
@@ -76,6 +83,16 @@ def raise_faults(faults: Sequence[str]) -> None:
         raise TableError([*faults[:MOST_FAULTS], f"and {len(faults) - MOST_FAULTS} more"])
     if faults:
         raise TableError(faults)
+
+
+def _read(path: Path, advice: str) -> bytes:
+    """The bytes of a table that does not have more columns than any table of ours."""
+    content = reading.read_bytes(path, advice)
+    end = content.find(b"\n")
+    columns = content.count(b",", 0, len(content) if end < 0 else end) + 1
+    if columns > reading.MOST_COLUMNS:
+        raise UserError(f"{path} line 1: {columns:,} columns, more than {reading.MOST_COLUMNS:,}; {advice}")
+    return content
 
 
 def _quoted(names: Sequence[str] | pd.Index) -> str:

@@ -61,5 +61,5 @@ def _known_to_inference(workspace: Workspace, competition: Competition, part: Pa
         for member in competition.members:
             for fold in range(competition.folds.number):
                 record = files.read_record(workspace.scores(member.name, fold, "test").with_suffix(".json")) or {}
-                reasons |= record.get("unreadable", {})
+                reasons |= files.entries_of(record.get("unreadable"), str)
     return reasons

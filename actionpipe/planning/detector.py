@@ -1,12 +1,13 @@
 """Whether there are boxes for a detector to learn from, and of which classes."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from actionpipe import reading
 from actionpipe.class_names import check_alike, in_order
 from actionpipe.endings import files_with
+from actionpipe.errors import UserError
 from actionpipe.planning.machine import Machine
 from actionpipe.planning.material import Material
 from actionpipe.splits.boxes import COLUMNS
@@ -56,10 +57,10 @@ def _coco(workspace: Workspace) -> tuple[Path, list[str], int] | None:
         if OURS.fullmatch(path.name):
             continue
         try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            content = reading.read_json(path)
             used = {annotation["category_id"] for annotation in content["annotations"] if content["images"]}
             classes = [str(category["name"]) for category in content["categories"] if category["id"] in used]
-        except (ValueError, KeyError, TypeError, OSError):
+        except (FileNotFoundError, UserError, KeyError, TypeError):
             continue
         if classes:
             return path, list(dict.fromkeys(classes)), len(content["annotations"])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from actionpipe.competition import Detector
 from actionpipe.errors import UserError
-from actionpipe.files import read_record
+from actionpipe.files import entries_of, read_record
 from actionpipe.fusion.coverage import Coverage, read_coverage
 from actionpipe.fusion.evidence import read_detections
 from actionpipe.fusion.ladder import active
@@ -230,7 +230,7 @@ def _count_frames(setting: Setting, clips: Sequence[Clip]) -> dict[str, int]:
     for member in active(setting.competition):
         for fold in range(setting.competition.folds.number):
             record = read_record(setting.workspace.scores(member.name, fold, "test").with_suffix(".json")) or {}
-            counted |= record.get("frames", {})
+            counted |= entries_of(record.get("frames"), int)
     frames = {}
     for clip in clips:
         if isinstance(clip.frames, StoredFrames):

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 from actionpipe.files import read_record, write_json
 
 Row = dict[str, Any]
+MOST = 1e300
+"""Beyond it no score or corner is; NaN is not below it either."""
 
 
 class Parts:
@@ -31,11 +34,13 @@ class Parts:
     def rows(self) -> Iterator[Row]:
         """All that has been added, by whichever process, in no order across processes."""
         for path in sorted(self.folder.glob("*.jsonl")):
-            # Not splitlines(): it would also cut at separators that are legal in a video's name.
-            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+            for line in reading.read_log(path):
                 # The last line may be cut short by the end of an earlier run; its clip is simply done again.
-                with contextlib.suppress(ValueError):
-                    yield json.loads(line)
+                row = None
+                with contextlib.suppress(*reading.PARSER_FAULTS):
+                    row = json.loads(line)
+                if isinstance(row, dict) and _is_whole(row):
+                    yield row
 
     def add(self, process: int, row: Row) -> None:
         """Append a row; ``process`` is the writer's rank.
@@ -57,3 +62,17 @@ class Parts:
     def remove(self) -> None:
         """The table is written: the rows are not needed any more."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_whole(row: Row) -> bool:
+    """Whether what stands in a row is of the kinds that scoring and detection add; a clip of others is done again."""
+    kinds = {"video": str, "unreadable": str, "frames": int, "first": int, "last": int, "scores": list, "boxes": list}
+    if "video" not in row or not all(isinstance(row[name], kind) for name, kind in kinds.items() if name in row):
+        return False
+    return _are_numbers(row.get("scores", [])) and all(
+        isinstance(box, list) and _are_numbers(box) for box in row.get("boxes", [])
+    )
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    return all(isinstance(value, int | float) and abs(value) < MOST for value in values)

@@ -49,7 +49,7 @@ def parse_protocol(views: str = "1x1", sampling: str = "recipe", average: str = 
     Raises:
         UserError: something else.
     """
-    found = re.fullmatch(r"(\d+)x(\d+)", views)
+    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", views)
     if found is None or int(found[1]) < 1 or int(found[2]) not in CROPS:
         raise UserError(f"--views takes clips x crops, crops being 1, 3 or 10, e.g. 10x3; found '{views}'")
     if sampling not in get_args(Sampling):

@@ -1,7 +1,6 @@
 """How well the detector finds its classes: average precision by class, on the labelled frames of each fold."""
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actionpipe.competition import Competition, Detector
 from actionpipe.errors import UserError
@@ -10,6 +9,7 @@ from actionpipe.evaluate.detection import detection_table
 from actionpipe.fusion.coverage import read_coverage
 from actionpipe.fusion.evidence import read_detections
 from actionpipe.report.section import Section, empty
+from actionpipe.splits.coco import read_coco
 from actionpipe.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def detection(workspace: Workspace, competition: Competition) -> Section:
 
 
 def _of_fold(workspace: Workspace, detector: Detector, fold: int) -> "pd.DataFrame":
-    coco: dict[str, Any] = json.loads(workspace.val_coco(fold).read_text(encoding="utf-8"))
+    coco = read_coco(workspace.val_coco(fold))
     beside = workspace.coverage(detector.name, fold, "val")
     seen = {video: at.seen for video, at in read_coverage(beside).items()} if beside.exists() else None
     detections = read_detections(workspace.detections(detector.name, fold, "val"), detector.classes)

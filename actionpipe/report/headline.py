@@ -108,7 +108,7 @@ def _interval(record: Any) -> tuple[float, float, float] | None:
     """value, low and high of a part of ``tuning.json``; None when it is not of this version."""
     try:
         return float(record["value"]), float(record["low"]), float(record["high"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

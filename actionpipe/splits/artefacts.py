@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from actionpipe import reading
 from actionpipe.competition import Competition
 from actionpipe.files import write_text
 from actionpipe.splits.boxes import Box
@@ -97,8 +98,9 @@ def coco_paths(workspace: Workspace, number: int) -> set[Path]:
 def write_changed(path: Path, text: str) -> bool:
     """Write ``text`` unless it is what the file holds, whose time then stays; whether it was written."""
     try:
-        if path.read_bytes() == text.encode():
-            return False
+        with reading.open_file(path, "move it away: this command writes it") as file:
+            if file.read() == text.encode():
+                return False
     except FileNotFoundError:
         pass
     write_text(path, text)

@@ -1,13 +1,12 @@
 """Folds whose training or validation clips have no boxes: told when folds are cut, refused before training."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from actionpipe.competition import Detector
 from actionpipe.errors import UserError
 from actionpipe.splits.boxes import Box
-from actionpipe.splits.coco import learnable
+from actionpipe.splits.coco import learnable, read_coco
 from actionpipe.workspace import Workspace
 
 MEND = (
@@ -84,10 +83,7 @@ def refuse_bare_folds(workspace: Workspace, detector: Detector, folds: Sequence[
 
 def _has_boxes(workspace: Workspace, fold: int, *, val: bool) -> bool:
     path = workspace.val_coco(fold) if val else workspace.train_coco(fold)
-    try:
-        return bool(learnable(json.loads(path.read_text(encoding="utf-8"))["annotations"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} is not the COCO file that preprocess.py wrote; run: python preprocess.py") from None
+    return bool(learnable(read_coco(path)["annotations"]))
 
 
 def _folds(folds: Sequence[int]) -> str:

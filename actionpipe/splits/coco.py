@@ -1,15 +1,19 @@
 """COCO files for the detector: frames of clips as images, with the boxes of the training clips."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, cast
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 from actionpipe.splits.boxes import Box
 from actionpipe.splits.lists import Clip
 from actionpipe.video.manifest import Entry, Manifest
 
 FRAME_NAME = "img_{frame:05d}.jpg"
+ANEW = "to write it anew, type: python preprocess.py"
 
 
 class Image(TypedDict):
@@ -157,3 +161,48 @@ def _annotation(number: int, image: int, category: int, box: Box) -> Annotation:
 def learnable(annotations: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The annotations of a COCO file that a detector learns from, and is measured on: no crowds, none to ignore."""
     return [one for one in annotations if not one.get("iscrowd") and not one.get("ignore")]
+
+
+def read_coco(path: Path) -> Coco:
+    """A COCO file that this module made.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UserError: it is not such a file.
+    """
+    content = reading.read_json(path, ANEW)
+    with reading.explained(path, "a COCO file that preprocess.py made", ANEW):
+        ids = {key: {_integer(part["id"]) for part in content[key]} for key in ("images", "annotations", "categories")}
+        for key, found in ids.items():
+            if len(found) < len(content[key]):
+                raise ValueError(f"{key}: an id is given twice")
+        for category in content["categories"]:
+            _text(category["name"])
+        for image in content["images"]:
+            _text(image["file_name"])
+            _text(image["video"])
+            _integer(image["frame"])
+        for box in content["annotations"]:
+            if _integer(box["image_id"]) not in ids["images"] or _integer(box["category_id"]) not in ids["categories"]:
+                raise ValueError(f"annotation {box['id']} is of no image or category of the file")
+            numbers = [*box["bbox"], box["area"]]
+            if (
+                len(numbers) != 5
+                or not all(math.isfinite(number) for number in numbers)
+                or box["iscrowd"] not in {0, 1}
+                or box.get("ignore", 0) not in {0, 1}
+            ):
+                raise ValueError(f"annotation {box['id']} needs four numbers as bbox, an area, and 0 or 1 as iscrowd")
+        return cast(Coco, content)
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{str(value)[:100]} is no whole number")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:100]} is no text")
+    return value

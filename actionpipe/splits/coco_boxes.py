@@ -1,15 +1,17 @@
 """The detector's boxes from a COCO file whose images name frames of the training clips."""
 
-import json
 import re
 from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from actionpipe import reading
+from actionpipe.errors import UserError
 from actionpipe.splits.boxes import CORNERS, FLAGS, HINT, Box, BoxChecker
 from actionpipe.splits.faults import Faults
 from actionpipe.video.manifest import Entry, Manifest
 
+MOST_PIXELS = 1e9
 _Frame = tuple[Entry, int]
 
 
@@ -21,6 +23,9 @@ def read_coco_boxes(path: Path, manifest: Manifest, checker: BoxChecker, faults:
     """
     content = _read(path, faults)
     if content is None:
+        return []
+    if any(_has_odd_ids(item) for part in content.values() for item in part):
+        faults.add("coco", f"{path}: ids must be whole numbers or texts; {HINT}")
         return []
     entry_of_directory = {entry.frames_dir: entry for entry in manifest.entries}
     frame_of_image: dict[object, _Frame | None] = {}
@@ -59,19 +64,28 @@ def read_coco_boxes(path: Path, manifest: Manifest, checker: BoxChecker, faults:
 
 def _read(path: Path, faults: Faults) -> dict[str, list[dict[str, Any]]] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = reading.read_json(path, HINT)
     except FileNotFoundError:
         faults.add("missing file", f"{path}: no such file; {HINT}")
         return None
-    except (ValueError, OSError) as error:
-        faults.add("coco", f"{path} is not a JSON file: {error}")
+    except UserError as error:
+        faults.add("coco", str(error))
         return None
     for key in ("images", "annotations", "categories"):
         part = content.get(key) if isinstance(content, dict) else None
         if not isinstance(part, list) or not all(isinstance(item, dict) for item in part):
             faults.add("coco", f"{path} is not a COCO file: it needs a list of objects named '{key}'")
             return None
-    return dict(content)
+    return {key: content[key] for key in ("images", "annotations", "categories")}
+
+
+def _has_odd_ids(item: dict[str, Any]) -> bool:
+    """Whether an id is no plain value, or a number of so many digits that it cannot be told."""
+    ids = [item.get(key) for key in ("id", "image_id", "category_id")]
+    return not all(
+        found is None or isinstance(found, str | float) or (isinstance(found, int) and abs(found) < 2**63)
+        for found in ids
+    )
 
 
 def _check_ids(path: Path, key: str, items: list[dict[str, Any]], faults: Faults) -> None:
@@ -127,7 +141,11 @@ def _check_size(where: str, image: dict[str, Any], entry: Entry, faults: Faults)
 
 
 def _corners(bbox: object) -> dict[str, str] | None:
-    if not isinstance(bbox, list) or len(bbox) != 4 or not all(isinstance(value, int | float) for value in bbox):
+    if (
+        not isinstance(bbox, list)
+        or len(bbox) != 4
+        or not all(isinstance(value, int | float) and abs(value) < MOST_PIXELS for value in bbox)
+    ):
         return None
     x, y, width, height = bbox
     return dict(zip(CORNERS, (repr(value) for value in (x, y, x + width, y + height)), strict=True))

@@ -4,13 +4,13 @@ A number that was measured out of fold is worth something only when no clip, cop
 trained on.
 """
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence, Set
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 from actionpipe.splits.faults import Faults, some
 from actionpipe.splits.index import VideoIndex
@@ -199,8 +199,9 @@ def _add_shared(kind: str, train: Path, validation: Path, fold: int, shared: Ite
 
 def _videos(path: Path) -> list[str]:
     """The video of each image of a COCO file; of one that names none the folder of its frames, else the file."""
+    content = reading.read_json(path, ANEW)
     try:
-        images = json.loads(path.read_text(encoding="utf-8"))["images"]
+        images = content["images"]
         names = [PurePosixPath(image["file_name"]) for image in images]
         return [
             str(image.get("video") or (name.parent if name.parent.name else name))

@@ -4,9 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 from actionpipe.files import write_text
+from actionpipe.video.manifest import MOST
 
+MOST_LABEL = 10**6
+MOST_LINES = 20_000_000
+"""Of one list: with more, somebody has mistaken a number for another."""
 REMAKE = "to write it anew, type: python preprocess.py"
 
 
@@ -29,11 +34,9 @@ def read_list(path: Path) -> list[Clip]:
         UserError: the file is missing, or a line is malformed (named with its number).
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = reading.read_text(path, REMAKE)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; to make it, type: python preprocess.py") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}); {REMAKE}") from None
     # Not splitlines(): it would also cut at separators that are legal in a folder's name.
     lines = enumerate(text.split("\n"), start=1)
     return [_parse(line.removesuffix("\r"), path, number) for number, line in lines if line.strip()]
@@ -43,7 +46,7 @@ def write_list(path: Path, clips: Iterable[Clip]) -> None:
     """Write a list file, atomically.
 
     Raises:
-        UserError: a directory cannot stand in a list file (empty, or with a line break).
+        UserError: a directory cannot stand in a list file (empty, or with a line break or zero byte).
     """
     write_text(path, format_list(clips))
 
@@ -52,11 +55,11 @@ def format_list(clips: Iterable[Clip]) -> str:
     """The text of a list file.
 
     Raises:
-        UserError: a directory cannot stand in a list file (empty, or with a line break).
+        UserError: a directory cannot stand in a list file (empty, or with a line break or zero byte).
     """
     lines = []
     for clip in clips:
-        if not clip.directory.strip() or "\n" in clip.directory or "\r" in clip.directory:
+        if not clip.directory.strip() or set("\n\r\0") & set(clip.directory):
             raise UserError(f"the frames folder {clip.directory!r} cannot stand in a list file; rename the video")
         lines.append(f"{clip.directory} {clip.frames} {clip.label}\n")
     return "".join(lines)
@@ -69,10 +72,35 @@ def oversample(clips: Sequence[Clip], labels: Iterable[int], times: int) -> list
         clips: a training list.
         labels: class indices to repeat.
         times: how often their clips stand in the result, at least 1.
+
+    Raises:
+        UserError: that would be more than ``MOST_LINES``.
     """
     repeated = set(labels)
     chosen = [clip for clip in clips if clip.label in repeated]
+    count = len(clips) + len(chosen) * (times - 1)
+    if count > MOST_LINES:
+        raise UserError(
+            f"oversampling.times {times} would make a list of {count:,} clips, more than {MOST_LINES:,}; set it lower "
+            "in the competition file"
+        )
     return [*clips, *chosen * (times - 1)]
+
+
+def check_labels(path: Path, classes: int) -> None:
+    """Hold the labels of a list file against the number of classes; a file that is not there has none.
+
+    Raises:
+        UserError: the file is malformed, or a label is beyond the classes; all of these are counted.
+    """
+    if not path.exists():
+        return
+    beyond = [clip for clip in read_list(path) if clip.label >= classes]
+    if beyond:
+        raise UserError(
+            f"{path}: {len(beyond)} clips have a label beyond the {classes} classes (0 to {classes - 1}), first "
+            f"{beyond[0].directory!r} with {beyond[0].label}; {REMAKE}"
+        )
 
 
 def _parse(line: str, path: Path, number: int) -> Clip:
@@ -82,10 +110,11 @@ def _parse(line: str, path: Path, number: int) -> Clip:
             f"{path}, line {number}: expected '<directory> <frames> <label index>', found {line!r}; {REMAKE}"
         )
     directory, frames, label = parts
-    for name, value, least in (("frames", frames, 1), ("label index", label, 0)):
-        if not (value.isascii() and value.isdigit() and int(value) >= least):
+    for name, value, least, most in (("frames", frames, 1, MOST["frames"]), ("label index", label, 0, MOST_LABEL)):
+        number_found = reading.whole_number(value)
+        if number_found is None or not least <= number_found <= most:
             raise UserError(
-                f"{path}, line {number}: {name} must be a whole number from {least}, "
+                f"{path}, line {number}: {name} must be a whole number from {least} to {most}, "
                 f"found {value!r} in {line!r}; {REMAKE}"
             )
     return Clip(directory, int(frames), int(label))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actionpipe import reading
 from actionpipe.class_names import is_other_order
 from actionpipe.competition import Folds
 from actionpipe.errors import UserError
@@ -93,7 +94,7 @@ def keep_previous(workspace: Workspace, text: str | None) -> None:
     """Before ``splits.csv`` is replaced by another ``text``, keep it as ``splits_previous.csv``: it may be handwork."""
     if text is None or not workspace.splits.exists():
         return
-    before = workspace.splits.read_text(encoding="utf-8-sig")
+    before = reading.read_text(workspace.splits)
     if before != text:
         write_text(workspace.splits.with_name("splits_previous.csv"), before)
 
@@ -117,7 +118,8 @@ def _read(path: Path, faults: Faults) -> list[tuple[str, str, str, int]]:
     columns = dict.fromkeys(COLUMNS, "")
     for row in read_rows(path, columns, faults, hint=MADE_BY):
         cells = row.cells
-        if not (cells["fold"].isascii() and cells["fold"].isdigit()):
+        fold = reading.whole_number(cells["fold"])
+        if fold is None:
             faults.add(
                 "fold",
                 f"{path}, line {row.line}: fold must be a whole number from 0, found '{cells['fold']}'; {remake}",
@@ -129,7 +131,7 @@ def _read(path: Path, faults: Faults) -> list[tuple[str, str, str, int]]:
                 "double", f"{path}, line {row.line}: '{cells['video']}' stands on line {first} already; {remake}"
             )
             continue
-        rows.append((cells["video"], cells["label"], cells["group"], int(cells["fold"])))
+        rows.append((cells["video"], cells["label"], cells["group"], fold))
     return rows
 
 
@@ -146,9 +148,9 @@ def _new(videos: Sequence[TrainVideo], settings: Folds, faults: Faults, *, group
 def _changes_of_settings(workspace: Workspace, settings: Folds) -> list[str]:
     """What the competition file asks for that the folds were not made with; a ``splits.csv`` without note is taken."""
     try:
-        noted: Any = json.loads(settings_path(workspace).read_text(encoding="utf-8"))
+        noted: Any = reading.read_json(settings_path(workspace))
         number, seed = int(noted["folds"]), int(noted["seed"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, UserError, ValueError, TypeError, LookupError, OverflowError):
         return []
     changes = []
     if number != settings.number:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from actionpipe.class_names import check_alike, is_other_order
 from actionpipe.competition import Competition
-from actionpipe.csv_dialect import describe_undecodable, find_dialect
+from actionpipe.csv_dialect import read_table
 from actionpipe.endings import in_other_case
 from actionpipe.errors import UserError
-from actionpipe.splits.faults import Faults
+from actionpipe.splits.faults import Faults, some
 from actionpipe.workspace import Part, Workspace
 
 
@@ -33,7 +33,7 @@ def read_rows(
     Cells stay text: ``007`` and ``NA`` are names. Blank lines are passed over.
 
     Args:
-        path: a UTF-8 file, with or without a byte-order mark, or one as Excel writes it (see ``find_dialect``).
+        path: a UTF-8 file, with or without a byte-order mark, or one as Excel writes it (see ``csv_dialect``).
         columns: the columns needed, and for each where its name comes from, for the message: a key of the competition
             file (``table.video``) or a flag (``--video-column``).
         faults: takes what is wrong.
@@ -145,17 +145,13 @@ def read_videos(workspace: Workspace, competition: Competition, part: Part) -> l
 
 def _read(path: Path, columns: Mapping[str, str], faults: Faults, hint: str) -> list[tuple[int, list[str]]]:
     try:
-        dialect = find_dialect(path, columns)
-        with path.open(encoding=dialect.encoding, newline="") as file:
-            numbered = _numbered(file.read(), dialect.delimiter)
+        numbered = _numbered(*read_table(path, columns, hint))
     except FileNotFoundError:
         other = in_other_case(path)
         near = f"there is {other.name}: rename it" if other is not None else hint
         faults.add("missing file", f"{path}: no such file; {near}")
-    except OSError as error:
-        faults.add("missing file", f"{path} cannot be read ({error.strerror}); {hint}")
-    except UnicodeDecodeError as error:
-        faults.add("encoding", describe_undecodable(path, error))
+    except UserError as error:
+        faults.add("missing file", str(error))
     except csv.Error as error:
         faults.add("encoding", f"{path} is not a CSV table ({error}); save it as 'CSV UTF-8', cells parted by commas")
     else:
@@ -184,7 +180,7 @@ def _header_is_whole(path: Path, header: Sequence[str], columns: Mapping[str, st
         source = columns[column]
         where = f"its name comes from {source} of the competition file" if source else "add it"
         where = f"name the right one with {source}" if source.startswith("--") else where
-        faults.add("missing column", f"{path}, line 1: no column '{column}'; there are {_quoted(header)}; {where}")
+        faults.add("missing column", f"{path}, line 1: no column '{column}'; there are {some(header, 30)}; {where}")
     double = sorted({column for column in columns if header.count(column) > 1})
     for column in double:
         faults.add("missing column", f"{path}, line 1: {header.count(column)} columns are named '{column}'; keep one")

@@ -15,7 +15,7 @@ from actionpipe import competition as competitions
 from actionpipe import locks
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.files import read_record, write_json
+from actionpipe.files import entries_of, read_record, write_json
 from actionpipe.flags import (
     AllowUnreadable,
     CompetitionFile,
@@ -112,7 +112,7 @@ class Clock:
     def __init__(self, workspace: Workspace) -> None:
         self.path = workspace.results / "timings.json"
         self.seconds: dict[str, float] = {}
-        self.spent: dict[str, float] = read_record(self.path) or {}
+        self.spent: dict[str, float] = entries_of(read_record(self.path), (int, float))
 
     def time(self, stage: str, work: Callable[[], Any]) -> Any:
         """Do ``work`` and note how long it took."""

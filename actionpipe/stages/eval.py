@@ -107,8 +107,8 @@ def _beside(scores: Path) -> Path:
 
 def _protocol_of(scores: list[Path]) -> str:
     """What inference has noted beside its tables; empty when it did not make them, or differently."""
-    said = {(files.read_record(path.with_suffix(".json")) or {}).get("protocol", "") for path in scores}
-    return str(said.pop()) if len(said) == 1 else ""
+    said = {str((files.read_record(path.with_suffix(".json")) or {}).get("protocol", "")) for path in scores}
+    return said.pop() if len(said) == 1 else ""
 
 
 def _evaluate_any_label(

@@ -45,7 +45,7 @@ def show_cost(
     from actionpipe.recipes import recipe_file, typed
 
     recipe_file(typed(recipe))  # a misspelt name is told before anything heavy is imported
-    found = re.fullmatch(r"(\d+)x(\d+)", size)
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
     if found is None or min(int(found[1]), int(found[2])) < 1:
         raise UserError(f"--size takes width x height in pixels, e.g. 320x256; found '{size}'")
     openmmlab.activate()

@@ -4,7 +4,6 @@ Reads nothing. Writes, under DATA, train_videos/, test_videos/, train.csv, train
 test_truth.csv and, when all of these are there, says so in sample.json.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -107,11 +106,7 @@ def _read(marker: Path) -> dict[str, Any] | None:
     """What ``sample.json`` says; None when there is none, empty when it cannot be read."""
     if not marker.exists():
         return None
-    try:
-        content = json.loads(marker.read_text(encoding="utf-8"))
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+    return files.read_record(marker) or {}
 
 
 def _refuse_foreign(data: Path) -> None:
@@ -205,7 +200,7 @@ def command(
 
 
 def _pair(flag: str, text: str, between: str) -> tuple[int, int]:
-    match = re.fullmatch(rf"(\d+){between}(\d+)", text.strip().lower())
+    match = re.fullmatch(rf"(\d{{1,9}}){between}(\d{{1,9}})", text.strip().lower())
     if match is None:
         example = "192x112" if between == "x" else "40-70"
         raise UserError(f"{flag} {text} is not two numbers with '{between}' between them; type e.g. {flag} {example}")

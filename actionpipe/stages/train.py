@@ -5,7 +5,6 @@ Reads the lists and COCO files of preprocess.py, the frames, and starting weight
 interrupted goes on, and results of other inputs are set aside, never deleted.
 """
 
-import json
 import os
 import threading
 import time
@@ -22,7 +21,7 @@ from actionpipe import locks
 from actionpipe.command import run
 from actionpipe.competition import Detector, Member
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.files import read_record
+from actionpipe.files import entries_of, read_record
 from actionpipe.flags import (
     CompetitionFile,
     DataFolder,
@@ -112,8 +111,9 @@ def train(
         for (model, fold), inputs in zip(runs, sources, strict=True):
             directory = workspace.run_dir(model.name, fold)
             if not is_due(directory, inputs, resume=resume):
-                done = json.loads((directory / "done.json").read_text(encoding="utf-8"))
-                value = "not validated" if done["value"] is None else f"{done['metric']} {done['value']:.3f}"
+                done = read_record(directory / "done.json") or {}
+                measured = entries_of(done, (int, float)).get("value")
+                value = "not validated" if measured is None else f"{done.get('metric')} {measured:.3f}"
                 print(f"{model.name} fold {fold}: trained already ({value})", flush=True)
                 continue
             due.append(job_of(model, fold))

@@ -8,7 +8,7 @@ from typing import Any
 from actionpipe import competition as competitions
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
-from actionpipe.files import read_record
+from actionpipe.files import entries_of, read_record
 from actionpipe.processes import cores
 from actionpipe.training.options import Options
 from actionpipe.training.sides import mirror_warning
@@ -71,7 +71,8 @@ def prepared(job: Job) -> tuple[Any, str]:
     else:
         recipe = recipes.join_detector(recipe, model, workspace, job.fold)
         key, classes, unit, warning = "coco/bbox_mAP_50", model.classes, "frames", None
-    micro_batch = (read_record(directory / MICRO_BATCH) or {}).get("micro_batch", options.micro_batch)
+    kept = entries_of(read_record(directory / MICRO_BATCH), int)
+    micro_batch = kept.get("micro_batch", options.micro_batch)
     precision = execution.choose_precision(options, job.device)
     execution.set_loop(recipe, job.seed, micro_batch)
     execution.set_precision(recipe, precision)

@@ -13,8 +13,10 @@ from mmengine.config import Config
 
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
+from actionpipe.reading import whole_number
 from actionpipe.recipes import Recipe, recipe_file
-from actionpipe.splits.coco import learnable
+from actionpipe.splits.coco import learnable, read_coco
+from actionpipe.splits.lists import check_labels
 from actionpipe.training.adapt import adapt
 from actionpipe.training.overrides import check_types, plain_overrides
 from actionpipe.training.schedule import fit_schedule
@@ -64,8 +66,9 @@ def _found(recipe: Config, key: str) -> Any:
     node: Any = recipe
     parts = key.split(".")
     for depth, part in enumerate(parts):
-        if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
-            node = node[int(part)]
+        place = whole_number(part)
+        if isinstance(node, (list, tuple)) and place is not None and place < len(node):
+            node = node[place]
         elif isinstance(node, (dict, Config)) and part in list(node.keys()):
             node = node[part]
         elif depth == len(parts) - 1 and depth > 0 and isinstance(node, dict):
@@ -86,6 +89,8 @@ def join_classifier(
     set_classes(recipe, len(classes))
     frames = str(workspace.frames("train"))
     train_list = workspace.train_list(fold, oversampled=member.clips == "oversampled")
+    for path in (train_list, workspace.val_list(fold)):
+        check_labels(path, len(classes))
     if not member.augment:
         recipe.train_pipeline = _unaugmented(recipe.test_pipeline)
     recipe.train_dataloader = _loader(
@@ -101,18 +106,16 @@ def join_classifier(
 
 def join_detector(recipe: Config, detector: Detector, workspace: Workspace, fold: int) -> Config:
     """Fill in the fold's COCO files, the frames and the detector's classes."""
-    import json
-
     set_detector_classes(recipe, detector)
     frames = str(workspace.frames("train"))
     train, val = workspace.train_coco(fold), workspace.val_coco(fold)
     dataset = _coco(train, frames, detector, recipe.train_pipeline)
     dataset["filter_cfg"] = {"filter_empty_gt": detector.background_frames == 0, "min_size": 1}
     recipe.train_dataloader = _loader(recipe, dataset, recipe.train_batch, shuffle=True)
-    annotations = json.loads(train.read_text(encoding="utf-8"))["annotations"]
+    annotations = read_coco(train)["annotations"]
     if len(learnable(annotations)) < len(annotations):
         _leave_out_ignored(recipe.model.get("train_cfg"))
-    if learnable(json.loads(val.read_text(encoding="utf-8"))["annotations"]):
+    if learnable(read_coco(val)["annotations"]):
         dataset = _coco(val, frames, detector, recipe.test_pipeline, test=True)
         recipe.val_dataloader = _loader(recipe, dataset, recipe.test_batch)
         recipe.val_evaluator = {"type": "BoxMetric", "ann_file": str(val), "metric": "bbox", "format_only": False}

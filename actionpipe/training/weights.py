@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from actionpipe import reading
 from actionpipe.endings import ending
 from actionpipe.errors import UserError
 
 State = dict[str, torch.Tensor]
+COPY = "copy or train it again"
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,17 @@ def _refuse_damaged(path: Path) -> None:
     Raises:
         UserError: a part of the file is not as it was written.
     """
+    reading.check_file(path, COPY)
     if not zipfile.is_zipfile(path):
         return  # cut short, or something else: reading it says what
     try:
         with zipfile.ZipFile(path) as file:
+            entries = file.infolist()
+            # torch never compresses; a small file must not become one that fills the memory.
+            if max(sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)) > (
+                path.stat().st_size
+            ):
+                raise ValueError("what it says that it holds")
             damaged = file.testzip()
     except Exception as error:  # zipfile fails in many ways on a damaged directory
         damaged = str(error)
@@ -122,6 +131,7 @@ def read_weights(path: Path) -> Weights:
     if ending(path) == ".safetensors":
         from safetensors.torch import load_file
 
+        reading.check_file(path, COPY)
         try:
             content: Any = load_file(str(path))
         except Exception as error:  # safetensors' own error type is not public
@@ -169,6 +179,7 @@ def _state(content: Any, path: Path) -> State:
         if plain in state:
             raise UserError(f"{path} holds several weights that are called {plain[:100]} without wrappers' prefixes")
         state[plain] = value
+    _refuse_claims(path, state)
     if not state:
         keys = ", ".join(repr(key)[:40] for key in list(content)[:8]) + (", …" if len(content) > 8 else "")
         raise UserError(
@@ -197,6 +208,17 @@ def _tensors(content: Any) -> int:
             seen.add(id(node))
             pending += node.values() if isinstance(node, dict) else node
     return found
+
+
+def _refuse_claims(path: Path, state: State) -> None:
+    """A tensor may claim any shape over a few bytes (by strides of 0); copied it would fill the memory."""
+    for name, value in state.items():
+        if value.layout == torch.strided and value.numel() * value.element_size() > 2**20:
+            there = value.untyped_storage().nbytes()
+            if value.numel() * value.element_size() > there:
+                raise UserError(
+                    f"{path}: '{name}' says that its shape is {tuple(value.shape)}, but holds {there} bytes; {COPY}"
+                )
 
 
 def _classes(meta: Any) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 from actionpipe.locks import alone
 from actionpipe.video.manifest import Entry, Manifest, parse
@@ -32,9 +33,9 @@ class Journal:
     def _noted(self) -> Iterator[Entry]:
         if not self.path.exists():
             return
-        for line in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        for line in reading.read_log(self.path):
             # The last line may be cut short by the end of an earlier run; its video is simply done again.
-            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+            with contextlib.suppress(*reading.PARSER_FAULTS):
                 row = json.loads(line)
                 yield parse({name: "" if value is None else str(value) for name, value in row.items()})
 

@@ -3,10 +3,10 @@
 import csv
 import io
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, get_args
 
-from actionpipe import files
+from actionpipe import files, reading
 from actionpipe.errors import TableError, UserError
 
 Status = Literal["ok", "damaged", "broken"]
@@ -65,6 +65,11 @@ class Entry:
 
 
 COLUMNS = [field.name for field in fields(Entry)]
+MOST = {
+    "size": 2**50, "frames": 10**7, "width": 2**16, "height": 2**16, "fps": 1e6, "duration": 1e8, "sampling": 1e8,
+    "short_side": 2**16,
+}  # fmt: skip
+"""Beyond what any video has; what is made of a row takes memory by these numbers."""
 
 
 class Manifest:
@@ -80,27 +85,28 @@ class Manifest:
         Raises:
             UserError: there is none, or it is not a manifest; rows that make no sense are all named.
         """
+        remake = f"move it away and run: python extract.py --dir VIDEOS --output-root {path.parent}"
         try:
-            text = path.read_text(encoding="utf-8")
+            text = reading.read_text(path, remake)
         except FileNotFoundError:
             raise UserError(
                 f"no manifest at {path}; run: python extract.py --dir VIDEOS --output-root {path.parent}"
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read as a manifest: {error}") from None
         reader = csv.DictReader(io.StringIO(text, newline=""))
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+        with reading.explained(path, "a manifest", remake):
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
         if missing:
             raise UserError(
                 f"{path} lacks the columns {', '.join(missing)}; it is not a manifest of extract.py. "
                 f"Move it away and run: python extract.py --dir VIDEOS --output-root {path.parent}"
             )
         entries, faults = [], []
-        for row in reader:
-            try:
-                entries.append(parse(row))
-            except (ValueError, TypeError) as error:
-                faults.append(f"{path}, line {reader.line_num}: {error}")
+        with reading.explained(path, "a manifest", remake):
+            for row in reader:
+                try:
+                    entries.append(parse(row))
+                except (ValueError, TypeError, OverflowError) as error:
+                    faults.append(f"{path}, line {reader.line_num}: {error}")
         if faults:
             raise TableError(faults)
         return cls(entries)
@@ -128,7 +134,7 @@ def parse(row: dict[str, str]) -> Entry:
     status = next((known for known in get_args(Status) if known == row["status"]), None)
     if status is None:
         raise ValueError(f"status is '{row['status']}', must be one of {', '.join(get_args(Status))}")
-    return Entry(
+    entry = Entry(
         video=row["video"],
         frames_dir=row["frames_dir"],
         size=int(row["size"]),
@@ -144,6 +150,23 @@ def parse(row: dict[str, str]) -> Entry:
         short_side=int(row["short_side"]) if row["short_side"] else None,
         quality=int(row["quality"]),
     )
+    _check(entry)
+    return entry
+
+
+def _check(entry: Entry) -> None:
+    for name in ("size", "frames", "width", "height", "fps", "duration"):
+        value = getattr(entry, name)
+        if not 0 <= value <= MOST[name]:  # NaN too
+            raise ValueError(f"{name} is {value:.6g}, must be from 0 to {MOST[name]:.6g}")
+    for name in ("sampling", "short_side"):
+        value = getattr(entry, name)
+        if value is not None and not 0 < value <= MOST[name]:
+            raise ValueError(f"{name} is {value:.6g}, must be above 0 and at most {MOST[name]:.6g}")
+    if not 1 <= entry.quality <= 100:
+        raise ValueError(f"quality is {entry.quality}, must be from 1 to 100")
+    if "\0" in entry.frames_dir or entry.frames_dir.startswith("/") or ".." in PurePosixPath(entry.frames_dir).parts:
+        raise ValueError(f"frames_dir {entry.frames_dir!r} is no folder below the manifest's")
 
 
 def common_settings(manifest: Path) -> Settings | None:

@@ -87,3 +87,16 @@ def test_names_on_disk_replace_folders_of_frames(tmp_path: Path) -> None:
     write(tmp_path, train__txt="x/a 7 0\ny/b 7 1\n", test__txt="x/c 7 0\n", label_map__txt="x\ny\n")
     videos = touch(tmp_path / "videos", "x/a.mp4", "y/b.avi", "x/c.mp4")
     assert [clip.video for clip in read("mmaction", tmp_path, videos=videos).clips] == ["x/a.mp4", "y/b.avi", "x/c.mp4"]
+
+
+@pytest.mark.parametrize("label", ["²", "9" * 5000, "99999999999999999999"])
+def test_labels_that_are_no_numbers_of_a_list(tmp_path: Path, label: str) -> None:
+    write(tmp_path, train__txt=f"a.mp4 {label}\nb.mp4 0\n", label_map__txt="x\ny\n")
+    with pytest.raises(TableError, match=r"train\.txt, line 1"):
+        read("mmaction", tmp_path)
+
+
+def test_ids_far_apart_are_not_counted_out(tmp_path: Path) -> None:
+    write(tmp_path, classInd__txt="1 a\n999999999999 b\n", trainlist01__txt="", testlist01__txt="")
+    with pytest.raises(TableError, match="no class has id 2;"):
+        read("ucf101", tmp_path)

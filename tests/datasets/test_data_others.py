@@ -127,3 +127,17 @@ def test_faulty_label_maps(tmp_path: Path) -> None:
         f"{path}, line 4: expected '<id> <class>', found 'c'",
         f"{path}: no class has id 2",
     ]
+
+
+@pytest.mark.parametrize("number", ["²", "9" * 5000])
+def test_numbers_that_python_does_not_read_are_faults_of_their_line(tmp_path: Path, number: str) -> None:
+    write(tmp_path / "c7", train__txt=f"a {number} 0 9 0 9 25\n", label_map__txt="x\ny\n")
+    with pytest.raises(TableError, match=r"train\.txt, line 1"):
+        read("columns7", tmp_path / "c7")
+    write(tmp_path / "d", cls_split1__csv=f"0,x\n{number},y\n", train_split1__csv=f"a,{number},{number}\n")
+    with pytest.raises(TableError, match=r"cls_split1\.csv, line 2"):
+        read("dlac", tmp_path / "d")
+    write(tmp_path / "u", classInd__txt="1 a\n2 b\n", trainlist01__txt=f"a/v.avi {number}\n", testlist01__txt="")
+    with pytest.raises(TableError) as caught:
+        read("ucf101", tmp_path / "u")
+    assert len(str(caught.value)) < 20_000

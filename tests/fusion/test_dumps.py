@@ -1,5 +1,7 @@
 import os
 import pickle
+import resource
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,3 +112,49 @@ def test_detector_dump_is_keyed_by_image_id_and_counts(tmp_path: Path) -> None:
 def test_detector_dumps_that_do_not_fit_are_refused(tmp_path: Path, content: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_detector_dump(dump(tmp_path / "d.pkl", content), [("v", 1)], ["kick", "fall"])
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"]r\xff\xff\xff\x7f.",
+        b"\x80\x02]r\xff\xff\xff\xff.",
+        b"]p99999999999999999999\n.",
+        b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x.",
+        b"\x80\x05\x96" + struct.pack("<Q", 2**34) + b"x.",
+        b"\x80\x02\x8b" + struct.pack("<I", 2**31 - 1) + b".",
+        b"cnumpy\nndarray\n(J\xff\xff\xff\x7ftR.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(J\xff\xff\xff\x7ftU\x01btR.",
+        b"I" + b"9" * 5000 + b"\n.",
+        b"h\xff.",
+        b"Pother\n.",
+        b"]" * 5000 + b"a" * 4999 + b"." * 2,
+    ],
+)
+def test_streams_that_claim_more_than_they_hold_are_refused_at_once(tmp_path: Path, stream: bytes) -> None:
+    path = tmp_path / "d.pkl"
+    path.write_bytes(stream)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match=r"d\.pkl"):
+        read_classifier_dump(path, ["x"], CLASSES)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+def test_a_state_that_no_dtype_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.pkl"
+    # NumPy's __setstate__ fails without saying why where a dtype stands before the version.
+    kind, other = b"cnumpy\ndtype\nX\x02\0\0\0f4\x89\x88\x87R", b"cnumpy\ndtype\nX\x02\0\0\0f8\x85R"
+    state = b"K\x03X\x01\0\0\0<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb."
+    path.write_bytes(b"\x80\x02" + kind + b"(" + other + state)
+    with pytest.raises(UserError, match=r"d\.pkl is not a whole pickle"):
+        read_pickle(path)
+
+
+def test_a_list_that_repeats_itself_is_not_unfolded(tmp_path: Path) -> None:
+    nested: list[object] = [0.5] * 10
+    for _ in range(12):
+        nested = [nested] * 10
+    flat = [[0.0] * 10_000] * 10_000
+    for content in (nested, flat, [[[0.5]]]):
+        with pytest.raises(UserError, match="'x' has no numbers"):
+            read_classifier_dump(dump(tmp_path / "d.pkl", [content]), ["x"], CLASSES)

@@ -78,6 +78,9 @@ def test_columns_are_found_by_name_in_any_order(tmp_path: Path) -> None:
         ("video_filename,a,b\n,0.5,0.5\n", r"line 2: no video name"),
         ("video_filename,a,b\nx,0.5,0.5,7\n", r"not a whole CSV"),
         ("", r"not a whole CSV"),
+        ("video_filename,a,b,a\nx,0.5,0.5,0\n", r"several columns are named 'a'"),
+        ("video_filename,a,b\nx,\0,1\n", r"is no text"),
+        ("video_filename,a,b" + ",c" * 60_000 + "\n", r"60,003 columns, more than 50,000"),
     ],
 )
 def test_faulty_tables_are_refused_naming_file_and_line(tmp_path: Path, text: str, message: str) -> None:

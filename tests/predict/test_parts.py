@@ -167,3 +167,16 @@ def test_lanes_do_not_write_into_each_other_s_lines(parts):
     for thread in threads:
         thread.join()
     assert {row["video"] for row in parts.rows()} == {f"{number} {turn}" for number in range(4) for turn in range(50)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["5", "[]", "{}", '{"video": 1}', '{"video": "v", "scores": {}}', '{"video": "v", "scores": [NaN]}',
+     '{"video": "v", "boxes": [1]}', '{"video": "v", "first": "x"}', "[" * 100_000, "9" * 5000, "\0\0\0"],
+)  # fmt: skip
+def test_rows_that_were_torn_are_done_again(parts, line):
+    parts.add(0, {"video": "before", "scores": [0.5]})
+    with (parts.folder / "0.jsonl").open("a") as file:
+        file.write(line + "\n")
+    parts.add(0, {"video": "after", "boxes": [[1, 2, 0.5]]})
+    assert [row["video"] for row in parts.rows()] == ["before", "after"]

@@ -1,5 +1,6 @@
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from actionpipe.errors import UserError
 from actionpipe.splits.boxes import Box
-from actionpipe.splits.coco import boxes_coco, frames_coco, spread
+from actionpipe.splits.coco import boxes_coco, frames_coco, read_coco, spread
 from actionpipe.splits.lists import Clip
 from actionpipe.video.manifest import Entry, Manifest
 
@@ -85,3 +86,37 @@ def test_every_frame_of_a_list() -> None:
     ]  # fmt: skip
     with pytest.raises(UserError, match="'c_frames' is not in the manifest"):
         frames_coco([Clip("c_frames", 1, 0)], manifest, {}, CLASSES)
+
+
+def made() -> dict[str, list[dict[str, object]]]:
+    return json.loads(
+        json.dumps(boxes_coco([Box("a_frames", 4, "fall", 0, 0, 5, 5)], [entry("a")], {"a_frames": "a"}, CLASSES, 0))
+    )
+
+
+def test_what_was_made_reads_back(tmp_path: Path) -> None:
+    path = tmp_path / "val_detect_fold0.json"
+    path.write_text(json.dumps(made()))
+    assert read_coco(path) == made()
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "value"),
+    [
+        ("images", "id", [1]), ("images", "id", True), ("images", "video", None), ("images", "frame", 1.5),
+        ("annotations", "image_id", 99), ("annotations", "category_id", {}), ("annotations", "bbox", [1, 2]),
+        ("annotations", "bbox", [1, 2, float("nan"), 4]), ("annotations", "area", "x"), ("annotations", "iscrowd", 2),
+        ("categories", "name", 5), ("categories", "id", None),
+    ],
+)  # fmt: skip
+def test_fields_that_were_changed_are_refused(tmp_path: Path, key: str, field: str, value: object) -> None:
+    path = tmp_path / "val_detect_fold0.json"
+    content = made()
+    content[key][0][field] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"val_detect_fold0\.json is not a COCO file that preprocess\.py made"):
+        read_coco(path)
+    del content[key][0][field]
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="to write it anew"):
+        read_coco(path)

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actionpipe.errors import UserError
-from actionpipe.splits.lists import Clip, oversample, read_list, write_list
+from actionpipe.splits.lists import Clip, check_labels, oversample, read_list, write_list
 
 directories = st.text(
-    st.characters(blacklist_characters="\n\r", blacklist_categories=("Cs",)), min_size=1, max_size=30
+    st.characters(blacklist_characters="\n\r\0", blacklist_categories=("Cs",)), min_size=1, max_size=30
 ).filter(lambda text: text.strip() and not text.startswith("\ufeff"))
 clips = st.lists(st.builds(Clip, directories, st.integers(1, 9999), st.integers(0, 500)), max_size=20)
 
@@ -56,3 +56,26 @@ def test_line_break_in_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot stand in a list file"):
         write_list(tmp_path / "list.txt", [Clip("a\nb", 1, 0)])
     assert not list(tmp_path.iterdir())
+
+
+def test_oversampling_without_end_is_refused() -> None:
+    plain = [Clip("a", 1, 0)] * 1000
+    with pytest.raises(UserError, match=r"oversampling\.times 1000000 would make a list of 1,000,000,000 clips"):
+        oversample(plain, [0], 10**6)
+
+
+def test_labels_beyond_the_classes_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    check_labels(path, 3)
+    path.write_text("a 5 2\nb 5 3\nc 5 9\n")
+    check_labels(path, 10)
+    with pytest.raises(UserError, match=r"list\.txt: 2 clips have a label beyond the 3 classes .* first 'b' with 3"):
+        check_labels(path, 3)
+
+
+@pytest.mark.parametrize("line", ["a 5 " + "9" * 5000, "a " + "9" * 5000 + " 0", "a 5 ²", "a 99999999 0"])
+def test_numbers_that_no_list_has(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text(line)
+    with pytest.raises(UserError, match=r"list\.txt, line 1"):
+        read_list(path)

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -640,3 +641,35 @@ def test_an_unchanged_run_loads_no_heavy_library(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "loaded []"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"images": [{"id": [1]}], "annotations": [], "categories": []}',
+        '{"images": [], "annotations": [{"id": 1, "image_id": {}}], "categories": []}',
+        '{"images": [], "annotations": [], "categories": [{"id": [], "name": "fall"}]}',
+        '{"images": [{"id": 1' + "0" * 400 + '}], "annotations": [], "categories": []}',
+        "[" * 100_000,
+        "9" * 5000,
+    ],
+)
+def test_coco_files_of_odd_values_are_refused(case, content):
+    detector = dict(case.competition["detector"])
+    case.competition["detector"] = {**detector, "boxes": "boxes.json"}
+    case.write()
+    (case.root / "boxes.json").write_text(content)
+    assert any("boxes.json" in fault for fault in case.faults())
+
+
+@pytest.mark.parametrize("name", ["train.csv", "sample_submission.csv", "train_boxes.csv", "splits.csv"])
+def test_what_is_no_file_is_named(case, name):
+    case.write()
+    for make in (lambda path: path.mkdir(), os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        path = case.root / name
+        if path.is_dir():
+            path.rmdir()
+        path.unlink(missing_ok=True)
+        make(path)
+        assert any(name in fault and "not a file" in fault for fault in case.faults())
+        path.rmdir() if path.is_dir() else path.unlink()

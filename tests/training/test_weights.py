@@ -1,5 +1,8 @@
 import collections
+import os
 import pickle
+import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -207,3 +210,36 @@ def test_another_shape_names_both(tmp_path, model):
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(UserError, match=r"backbone\.0\.weight is \(4, 7\) and should be \(4, 3\)"):
         load_trained(model, tmp_path / "a.pth", 3)
+
+
+def test_a_checkpoint_that_unfolds_is_refused_before_it_does(tmp_path):
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/data/0", bytes(300 * 2**20))
+    with pytest.raises(UserError, match=r"bomb\.pth is damaged"):
+        read_state(path)
+
+
+def test_a_shape_that_a_tensor_does_not_hold_is_refused(tmp_path):
+    path = tmp_path / "wide.pth"
+    torch.save({"a": torch.zeros(1).expand(2**20, 2**20)}, path)
+    with pytest.raises(UserError, match=r"'a' says that its shape is \(1048576, 1048576\), but holds 4 bytes"):
+        read_state(path)
+    torch.save({"a": torch.zeros(1).expand(8, 8)}, path)
+    assert read_state(path)["a"].shape == (8, 8)
+
+
+@pytest.mark.parametrize("length", [0, 2**31, 2**60, 2**64 - 1])
+def test_a_header_that_claims_more_than_the_file_is_refused(tmp_path, length):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", length) + b"{}")
+    with pytest.raises(UserError, match=r"a\.safetensors"):
+        read_state(path)
+
+
+def test_weights_that_are_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pth")
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    for path in (tmp_path / "pipe.pth", tmp_path / "pipe.safetensors", tmp_path):
+        with pytest.raises(UserError, match="not a file"):
+            read_state(path)

@@ -16,7 +16,7 @@ def entries():
     return st.builds(
         Entry,
         video=TEXT,
-        frames_dir=TEXT,
+        frames_dir=TEXT.filter(lambda text: text[0] != "/" and ".." not in text.split("/")),
         size=st.integers(0, 2**50),
         digest=st.text("0123456789abcdef", min_size=64, max_size=64),
         frames=st.integers(0, 10**6),
@@ -78,3 +78,29 @@ def test_all_wrong_rows_are_named_with_their_lines(tmp_path):
 )
 def test_readable(status, frames, readable):
     assert replace(ENTRY, status=status, frames=frames).readable is readable
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"frames": 10**9}, "frames is 1e"),
+        ({"frames": -1}, "frames is -1"),
+        ({"width": -5}, "width is -5"),
+        ({"fps": float("nan")}, "fps is nan"),
+        ({"duration": float("inf")}, "duration is inf"),
+        ({"quality": 0}, "quality is 0"),
+        ({"sampling": -1.0}, "sampling is -1"),
+        ({"frames_dir": "../../x"}, "is no folder below"),
+        ({"frames_dir": "/x"}, "is no folder below"),
+    ],
+)
+def test_rows_that_no_video_has_are_named(tmp_path, change, word):
+    Manifest([replace(ENTRY, **change)]).write(tmp_path / "manifest.csv")
+    with pytest.raises(TableError, match=rf"line 2: .*{word}"):
+        Manifest.read(tmp_path / "manifest.csv")
+
+
+def test_a_cell_longer_than_csv_takes_is_a_fault_of_the_file(tmp_path):
+    Manifest([replace(ENTRY, reason="x" * 200_000)]).write(tmp_path / "manifest.csv")
+    with pytest.raises(UserError, match=r"manifest\.csv is not a manifest \(field larger"):
+        Manifest.read(tmp_path / "manifest.csv")
