@@ -245,4 +245,13 @@ def refuse_unsafe_pickles() -> None:
 def refuse_imports_by_type() -> None:
     """Let ``type`` in a config name what is registered, and never a dotted path of any importable callable."""
     registry: Any = importlib.import_module("mmengine.registry.registry")
-    registry.get_object_from_string = lambda _: None
+    root: Any = importlib.import_module("mmengine.registry.root")
+    registries = [value for value in vars(root).values() if isinstance(value, registry.Registry)]
+
+    def get_registered(path: str) -> Any:
+        # mmcv registers its classes in mmengine's registries, so ``mmcv.Resize`` of configs is found as a path alone.
+        module, _, name = path.rpartition(".")
+        found = getattr(sys.modules.get(module), name, None)
+        return found if any(one.module_dict.get(name) is found for one in registries) else None
+
+    registry.get_object_from_string = get_registered

@@ -152,7 +152,7 @@ def test_all_faults_are_named_at_once(tmp_path):
         ("members: &m [*m]", "an alias stands inside"),
         ("[" * 5000, "nested"),
         ("name: " + "9" * 5000, "name: String should have at most 100 characters"),
-        ("folds: {number: " + "9" * 5000 + "}", "folds.number: Input should be a valid integer"),
+        ("folds: {number: " + "9" * 5000 + "}", "folds.number: Unable to parse input string as an integer"),
     ],
 )
 def test_what_is_no_competition_is_refused(tmp_path, text, expected):

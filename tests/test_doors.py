@@ -173,6 +173,8 @@ def tried(door, said, place, match):
 @pytest.mark.parametrize("attempt", NAMES)
 def test_a_file_names_recipes_by_plain_names_only(openmmlab, place, door, attempt):
     name, match = NAMES[attempt]
+    if door is competition and "\0" in str(name):
+        match = "no file can be called so"  # said of every name in that file
     tried(door, {"recipe": name}, place, match)
 
 

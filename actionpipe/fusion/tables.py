@@ -37,8 +37,10 @@ def read_text_table(path: Path, columns: Sequence[str], advice: str) -> pd.DataF
             # (index_col=False) drop the last cell with a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             text, delimiter = read_table(path, columns, advice)
-            # pandas would give the second column of a name another one.
             header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+            if len(header) > reading.MOST_COLUMNS:
+                raise UserError(f"{path} line 1: {len(header):,} columns, more than {reading.MOST_COLUMNS:,}; {advice}")
+            # pandas would give the second column of a name another one.
             double = next((name for name, count in Counter(header).items() if name and count > 1), None)
             if double is not None:
                 raise UserError(f"{path} line 1: several columns are named '{double}'; keep one; {advice}")
@@ -83,16 +85,6 @@ def raise_faults(faults: Sequence[str]) -> None:
         raise TableError([*faults[:MOST_FAULTS], f"and {len(faults) - MOST_FAULTS} more"])
     if faults:
         raise TableError(faults)
-
-
-def _read(path: Path, advice: str) -> bytes:
-    """The bytes of a table that does not have more columns than any table of ours."""
-    content = reading.read_bytes(path, advice)
-    end = content.find(b"\n")
-    columns = content.count(b",", 0, len(content) if end < 0 else end) + 1
-    if columns > reading.MOST_COLUMNS:
-        raise UserError(f"{path} line 1: {columns:,} columns, more than {reading.MOST_COLUMNS:,}; {advice}")
-    return content
 
 
 def _quoted(names: Sequence[str] | pd.Index) -> str:

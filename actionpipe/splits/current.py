@@ -12,6 +12,7 @@ from typing import Any
 import actionpipe
 from actionpipe import files
 from actionpipe.competition import Competition
+from actionpipe.errors import UserError
 from actionpipe.workspace import Workspace
 
 
@@ -85,7 +86,7 @@ def _inputs(workspace: Workspace, competition: Competition) -> list[Path]:
 def _digest(path: Path) -> str | None:
     try:
         return files.digest(path)
-    except OSError:
+    except (OSError, UserError):  # what is no file is refused when it is read
         return None
 
 

@@ -46,11 +46,22 @@ def test_boxes_to_ignore_do_not_count() -> None:
     assert "not one box to learn from" in described(box("a", crowd=True), box("b", ignore=True))
 
 
+def coco(annotations: list[dict[str, object]]) -> dict[str, object]:
+    """As preprocess.py writes it, with one frame."""
+    image = {"id": 1, "file_name": "a_frames/img_00001.jpg", "width": 20, "height": 20, "video": "a.mp4", "frame": 1}
+    box = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81, "iscrowd": 0}
+    return {
+        "images": [image],
+        "annotations": [{**box, **annotation} for annotation in annotations],
+        "categories": [{"id": 1, "name": "ball"}],
+    }
+
+
 def fill(root: Path, training: list[int], validation: list[int], **flags: int) -> Workspace:
     workspace = Workspace(root)
     for fold in range(3):
         for path, filled in ((workspace.train_coco(fold), training), (workspace.val_coco(fold), validation)):
-            path.write_text(json.dumps({"annotations": [{"id": 1, **flags}] * (fold in filled)}))
+            path.write_text(json.dumps(coco([{"id": 1, **flags}] * (fold in filled))))
     return workspace
 
 
@@ -78,7 +89,7 @@ def test_what_is_no_coco_file_is_told(tmp_path: Path) -> None:
     workspace = fill(tmp_path, [0], [0])
     for text in ("", "[]", "{}", '{"annotations": [1]}'):
         workspace.train_coco(0).write_text(text)
-        with pytest.raises(UserError, match=r"run: python preprocess.py"):
+        with pytest.raises(UserError, match=r"type: python preprocess.py"):
             refuse_bare_folds(workspace, DETECTOR, [0])
 
 

@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from actionpipe import models, openmmlab
+from actionpipe.recipes import FOLDERS
 from actionpipe.training.job import train
 from actionpipe.training.prepare import Job
 
@@ -31,6 +32,8 @@ def start(job: Job, log: Path, processes: int = 1) -> list[BaseProcess]:
         port = found.getsockname()[1]
     started = []
     for rank in range(processes):
+        # The forkserver has the environment of its start; folders of recipes may have been named since.
+        named = {FOLDERS: os.environ.get(FOLDERS, "")}
         several = {
             "RANK": str(rank),
             "LOCAL_RANK": str(rank),
@@ -39,7 +42,7 @@ def start(job: Job, log: Path, processes: int = 1) -> list[BaseProcess]:
             "MASTER_PORT": str(port),
         }
         process = CONTEXT.Process(
-            target=_work, args=(job.to_json(), str(log), several if processes > 1 else {}), daemon=False
+            target=_work, args=(job.to_json(), str(log), named | (several if processes > 1 else {})), daemon=False
         )
         process.start()
         started.append(process)
