@@ -5,7 +5,7 @@ import os
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -78,22 +78,16 @@ def name_sources(videos: Iterable[Path], folder: Path, taken: Iterable[str] = ()
     name_of = {name: _written(name, original) for name in original}
     paths = {name_of[name]: path for name, path in original.items()}
     fault_of = {name_of[name]: name_fault(name) for name in original}
-    whole: set[str] = set()
+    stems = dict.fromkeys(paths, _stem)
     while True:
-        folders = {name: _frames_dir(PurePosixPath(name), whole=name in whole) for name in paths}
+        folders = {name: _frames_dir(PurePosixPath(name), stems[name]) for name in paths}
         uses = Counter([*folders.values(), *taken])
-        shared = {name for name, frames_dir in folders.items() if uses[frames_dir] > 1} - whole
-        if not shared:
+        above = {str(parent) for frames_dir in uses for parent in PurePosixPath(frames_dir).parents}
+        unfit = [name for name, frames_dir in folders.items() if uses[frames_dir] > 1 or frames_dir in above]
+        further = {name: _NEXT[stems[name]] for name in unfit if stems[name] in _NEXT}
+        if not further:
             break
-        whole |= shared
-    owners = {frames_dir: name for name, frames_dir in folders.items()}
-    for name, frames_dir in folders.items():
-        for parent in PurePosixPath(frames_dir).parents:
-            if str(parent) in owners:
-                raise UserError(
-                    f"the frames of {name} would lie inside those of {owners[str(parent)]} ({parent}); "
-                    "rename one of them, or extract them to two output roots."
-                )
+        stems |= further
     return [Source(path, name, folders[name], fault_of[name]) for name, path in paths.items()]
 
 
@@ -117,12 +111,28 @@ def _written(name: str, names: Container[str]) -> str:
     return f"{written} ({_digest(name)})" if written in names else written
 
 
-def _frames_dir(name: PurePosixPath, *, whole: bool) -> str:
-    stem = name.name if whole else name.stem
+def _frames_dir(name: PurePosixPath, stem_of: Callable[[PurePosixPath], str]) -> str:
+    stem = stem_of(name)
     if len(os.fsencode(stem)) > _LONGEST:
-        digest = _digest(name.name)
-        stem = f"{shortened(stem, _LONGEST - len(digest) - 1)}~{digest}"
+        stem = _with_digest(name)
     return str(name.with_name(f"{stem}_frames"))
+
+
+def _stem(name: PurePosixPath) -> str:
+    return name.stem
+
+
+def _whole(name: PurePosixPath) -> str:
+    return name.name
+
+
+def _with_digest(name: PurePosixPath) -> str:
+    digest = _digest(name.name)
+    return f"{shortened(name.name, _LONGEST - len(digest) - 1)}~{digest}"
+
+
+_NEXT = {_stem: _whole, _whole: _with_digest}
+"""What a video's folder is called when no other may be called as before."""
 
 
 def _digest(name: str) -> str:

@@ -58,9 +58,11 @@ def test_folders_of_other_videos_are_left_to_them():
     assert names(["a.avi"], taken=["a_frames"]) == {"a.avi": "a.avi_frames"}
 
 
-def test_frames_inside_frames_are_refused():
-    with pytest.raises(UserError, match="inside"):
-        names(["a.mp4", "a_frames/b.mp4"])
+def test_frames_never_lie_inside_those_of_another():
+    assert names(["a.mp4", "a_frames/b.mp4"]) == {"a.mp4": "a.mp4_frames", "a_frames/b.mp4": "a_frames/b_frames"}
+    found = names(["a.mp4", "a_frames/b.mp4", "a.mp4_frames/c.mp4"])
+    assert found["a.mp4"].startswith("a.mp4~")
+    assert found["a_frames/b.mp4"] == "a_frames/b_frames"
 
 
 @pytest.mark.parametrize(
@@ -139,10 +141,18 @@ def test_links_between_folders_do_not_multiply(tmp_path):
     assert len(find_videos(tmp_path)) == 12 * 12
 
 
-@given(st.sets(st.from_regex(r"(x/)?[ab](\.(mp4|avi|mkv)){1,3}", fullmatch=True), min_size=1, max_size=12))
+@given(
+    st.sets(
+        st.from_regex(r"([xab](\.mp4)?(_frames)?/){0,2}[ab](\.(mp4|avi|mkv)){1,3}", fullmatch=True),
+        min_size=1,
+        max_size=12,
+    )
+)
 def test_every_video_has_a_folder_of_its_own(paths):
     found = names(sorted(paths))
     assert set(found) == paths
     assert len(set(found.values())) == len(paths)
     for video, frames_dir in found.items():
         assert PurePosixPath(video).parent == PurePosixPath(frames_dir).parent
+    folders = set(found.values())
+    assert not any(str(parent) in folders for name in folders for parent in PurePosixPath(name).parents)
