@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actionpipe import locks
+from actionpipe import locks, unchanged
 from actionpipe.command import run
 from actionpipe.errors import ExitCode
 
@@ -45,12 +45,12 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
         UserError: the competition file is wrong, or a file cannot be written.
     """
     from actionpipe.competition import find, load
-    from actionpipe.splits import current
     from actionpipe.workspace import Workspace
 
     workspace, asked = Workspace(data), load(find(data, competition))
-    said = None if _trained_detector_may_do(workspace, asked) else current.read_current(workspace, asked)
-    if said is not None:
+    sources = _sources(workspace, asked)
+    record = unchanged.Record(data / "preprocess.json", data, asked)
+    if (said := record.read(sources)) is not None:
         return _say_current(workspace, asked, said, allow_unreadable=allow_unreadable)
 
     from actionpipe.splits import artefacts, labels, store
@@ -59,7 +59,7 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
     from actionpipe.splits.folds import describe_thin_classes
     from actionpipe.splits.summary import Summary, format_csv, format_text
 
-    faults, read = Faults(), current.digests(workspace, asked)
+    faults, read = Faults(), unchanged.digests(sources)
     challenge, all_train, train_manifest = labels.read_train(workspace, asked, faults)
     all_test, test_manifest = labels.read_test(workspace, challenge, faults)
     boxes = _read_boxes(workspace, challenge, all_train, train_manifest, faults)
@@ -97,25 +97,25 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
     store.keep_previous(workspace, texts.get(workspace.splits))
     written = sum(artefacts.write_changed(path, content) for path, content in texts.items())
     others = len(texts.keys() - {workspace.splits})
-    current.note(workspace, asked, read, texts.keys(), {"files": others, "unreadable": bool(unreadable)})
+    without = _describe_no_boxes(challenge) if boxes is None else []
+    record.write(read, texts, {"files": others, "notes": without, "unreadable": bool(unreadable)})
 
     print(text)
     notes = [note, f"{written} of {len(texts)} files written to {data}, the others are current"]
-    if boxes is None and challenge.detector is not None:
-        notes.append(
-            f"no boxes at {data / challenge.detector.boxes}, but {challenge.detector.checkpoint} is there: "
-            "of the COCO files only test.json is written, and the detector cannot be trained here"
-        )
-    notes += renumbered
-    notes += artefacts.describe_left_over(workspace, challenge.folds.number)
+    notes += [*without, *renumbered, *artefacts.describe_left_over(workspace, challenge.folds.number)]
     print("\n".join(notes))
     return ExitCode.INCOMPLETE if unreadable and not allow_unreadable else ExitCode.OK
 
 
-def _trained_detector_may_do(workspace: "Workspace", competition: "Competition") -> bool:
-    """Whether there are no boxes: what is written then depends on a checkpoint too, and is looked at in full."""
+def _sources(workspace: "Workspace", competition: "Competition") -> list[Path]:
+    """What is looked at, there or not; a trained detector makes up for missing boxes."""
+    manifests = [workspace.manifest("train"), workspace.manifest("test")]
+    sources = [workspace.train_table, workspace.sample_submission, *manifests, workspace.splits]
     detector = competition.detector
-    return detector is not None and not (workspace.root / detector.boxes).exists()
+    if detector is not None:
+        given = [] if detector.checkpoint is None else [detector.checkpoint]
+        sources += [workspace.root / path for path in (detector.boxes, *given)]
+    return sources
 
 
 def _say_current(
@@ -127,7 +127,7 @@ def _say_current(
 
     print((workspace.root / "preprocess_summary.txt").read_text(encoding="utf-8"))
     notes = [KEPT, f"0 of {said['files']} files written to {workspace.root}, the others are current"]
-    notes += describe_left_over(workspace, competition.folds.number)
+    notes += [*said["notes"], *describe_left_over(workspace, competition.folds.number)]
     print("\n".join(notes))
     return ExitCode.INCOMPLETE if said["unreadable"] and not allow_unreadable else ExitCode.OK
 
@@ -160,6 +160,15 @@ def _read_boxes(
     if ending(path) == ".json":
         return read_coco_boxes(path, manifest, checker, faults)
     return read_box_table(path, checker, faults)
+
+
+def _describe_no_boxes(competition: "Competition") -> list[str]:
+    if competition.detector is None:
+        return []
+    return [
+        f"no boxes at {competition.detector.boxes}, but {competition.detector.checkpoint} is there: "
+        "of the COCO files only test.json is written, and the detector cannot be trained here"
+    ]
 
 
 def _describe_unreadable(train: "Sequence[TrainVideo]", test: "Sequence[TestVideo]") -> list[str]:
