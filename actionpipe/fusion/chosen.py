@@ -40,11 +40,12 @@ def chosen(workspace: Workspace, competition: Competition, *, as_written: bool =
     path = workspace.fusion
     if not path.exists():
         return Chosen(competition, tuned=False)
+    name = path.relative_to(workspace.root)
     if as_written:
-        return Chosen(competition, False, f"fused as the competition file says; {path} is left aside (--as-written)")
+        return Chosen(competition, False, f"fused as the competition file says; {name} is left aside (--as-written)")
     record = read_record(workspace.tuning)
     if record is not None and record.get("competition") != fingerprint(competition):
-        note = f"the competition file has changed since {path} was made, which is left aside; {AGAIN}"
+        note = f"the competition file has changed since {name} was made, which is left aside; {AGAIN}"
         return Chosen(competition, False, note)
     tuned = competitions.load(path)
     _check_same(path, tuned, competition)
@@ -56,7 +57,7 @@ def chosen(workspace: Workspace, competition: Competition, *, as_written: bool =
         "thresholds": tuned.thresholds,
         "rules": tuned.rules,
     }
-    return Chosen(competition.model_copy(update=update), True, f"fused as tuned on out-of-fold predictions ({path})")
+    return Chosen(competition.model_copy(update=update), True, f"fused as tuned on out-of-fold predictions ({name})")
 
 
 def fingerprint(competition: Competition) -> str:

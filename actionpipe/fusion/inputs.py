@@ -85,8 +85,8 @@ def read_out_of_fold(workspace: Workspace, competition: Competition) -> Inputs:
         for fold, path in path_of_fold.items():
             if not path.exists():
                 notes.append(
-                    f"fold {fold} is left out of the out-of-fold metric: its rules need {path}; "
-                    "run: bash train.sh 0 && bash inference.sh 0"
+                    f"fold {fold} is left out of the out-of-fold metric: its rules need "
+                    f"{path.relative_to(workspace.root)}; run: bash train.sh 0 && bash inference.sh 0"
                 )
         folds = [fold for fold in folds if path_of_fold[fold].exists()]
     if not folds:

@@ -2,40 +2,44 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from actionpipe import terminal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
 
 TEST = "test_"
 """Prefix of the ladder's columns that were measured on the test clips."""
 
 
 def show_ladder(
-    rungs: pd.DataFrame,
+    rungs: "pd.DataFrame",
+    single_folds: "pd.DataFrame",
+    *,
     metric: str,
     folds: Sequence[int],
-    console: Console | None = None,
-    single_folds: pd.DataFrame | None = None,
+    console: "Console | None" = None,
 ) -> None:
     """Print the ladder, one line a rung; the test clips' columns only when they are there.
 
     Args:
-        rungs: as ``ladder.ladder`` gives them, perhaps with the same value columns prefixed ``TEST``.
+        rungs: as ``ladder.ladder`` gives them, with the same value columns prefixed ``TEST``, which may be empty.
+        single_folds: as ``single_folds.single_fold_table`` gives them.
         metric: the competition's metric.
         folds: the folds whose validation clips were measured.
         console: where to; standard output when None.
-        single_folds: as ``single_folds.single_fold_table`` gives them.
     """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     console = console or terminal.console()
     table = Table(
         title=f"What each step is worth ({metric})", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     table.add_column("step", overflow="fold")
-    sides = ["", TEST] if f"{TEST}metric" in rungs.columns else [""]
+    sides = ["", TEST] if rungs[f"{TEST}metric"].notna().any() else [""]
     for side in sides:
         table.add_column("test\nclips" if side else "out of\nfold", justify="right", no_wrap=True)
         table.add_column("\ndiff.", justify="right", no_wrap=True)
@@ -58,7 +62,7 @@ def show_ladder(
             f"test clips: the {_clips(rungs, TEST)} that were scored and are in test_truth.csv, for showing only: "
             "nothing is decided by the truth of the test"
         )
-    if single_folds is not None and len(single_folds):
+    if len(single_folds):
         values = single_folds["metric"]
         lines.append(
             f"test clips by the ensemble of one fold alone, as out of fold: {values.mean():.4f} on average of "
@@ -78,7 +82,7 @@ def show_result(
     reason_of_video: Mapping[str, str],
     fallback: str | None,
     report: Path,
-    console: Console | None = None,
+    console: "Console | None" = None,
 ) -> None:
     """Print what was noted, the videos that could not be read, where the submission is and its out-of-fold metric."""
     console = console or terminal.console()
@@ -94,16 +98,22 @@ def show_result(
     console.print(f"report: {report!s}", soft_wrap=True)
 
 
-def _clips(rungs: pd.DataFrame, prefix: str) -> int:
+def _clips(rungs: "pd.DataFrame", prefix: str) -> int:
+    import pandas as pd
+
     value = rungs[f"{prefix}videos"].iloc[0]
     return 0 if pd.isna(value) else int(value)
 
 
 def _number(value: float | None, form: str) -> str:
+    import pandas as pd
+
     return "" if value is None or pd.isna(value) else format(float(value), form)
 
 
 def _changes(changed: float | None, better: float | None, worse: float | None) -> str:
+    import pandas as pd
+
     if changed is None or pd.isna(changed):
         return ""
     return f"{changed}" if not changed else f"{changed}: +{better} -{worse}"

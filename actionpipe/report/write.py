@@ -17,7 +17,7 @@ TABLES = "report"
 """The folder of the tables, beside the page."""
 
 
-def write_report(workspace: Workspace, competition: Competition) -> Path:
+def write_report(workspace: Workspace, competition: Competition) -> list[Path]:
     """Write ``results/report/*.csv`` and ``results/report.html``, atomically; inputs that are missing are said to be.
 
     Args:
@@ -25,7 +25,8 @@ def write_report(workspace: Workspace, competition: Competition) -> Path:
         competition: with its classes known (``competition.resolved``).
 
     Returns:
-        The page. It needs no network and no other file; only its links lead to the tables.
+        Every file written; the last is the page, which needs no network and no other file: only its links lead to the
+        tables.
 
     Raises:
         UserError: the classes are not known, or a file cannot be written.
@@ -49,11 +50,15 @@ def write_report(workspace: Workspace, competition: Competition) -> Path:
         "provenance": lambda: record.provenance(workspace),
     }
     sections = [gather[key]() for key in TITLES]
-    for section in sections:
-        for name, table in section.tables.items():
-            files.write_table(workspace.report.parent / TABLES / f"{name}.csv", table)
+    tables = {
+        workspace.report.parent / TABLES / f"{name}.csv": table
+        for section in sections
+        for name, table in section.tables.items()
+    }
+    for path, table in tables.items():
+        files.write_table(path, table)
     files.write_text(workspace.report, page(competition.name, ABOUT, competition.metric, sections, TABLES))
-    return workspace.report
+    return [*tables, workspace.report]
 
 
 def _predictions(workspace: Workspace, competition: Competition) -> tuple[Predictions | None, str]:

@@ -1,18 +1,18 @@
 """Fuses scores and detections into the submission, and shows on held-out folds what each part of it is worth.
 
 Reads sample_submission.csv, train.csv, splits.csv, {train,test}_raw_frame/manifest.csv, results/scores/*.csv,
-results/detections/*.csv; test_truth.csv and results/fusion.yaml when they are
-there.
+results/detections/*.csv; test_truth.csv and results/fusion.yaml when they are there.
 Writes results/final.csv, results/ladder.csv, results/changes.csv, results/out_of_fold.csv, results/test_by_fold.csv,
-results/provenance.json and results/report.html.
+results/provenance.json and results/report.html; last results/postprocess.json, the digests of all of them, by which
+the next run sees that nothing has changed.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actionpipe import files, locks
+from actionpipe import files, locks, unchanged
 from actionpipe.command import run
 from actionpipe.competition import Competition, find, load
 from actionpipe.errors import ExitCode, UserError
@@ -20,7 +20,7 @@ from actionpipe.flags import AllowUnreadable, AsWritten, CompetitionFile, DataFo
 from actionpipe.workspace import Workspace
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
 
 
 @locks.one_at_a_time("postprocess", lambda given: locks.fusion_lock(given["data"]))
@@ -49,17 +49,8 @@ def postprocess(
     Raises:
         UserError: a table is missing or wrong, or a readable test video has no scores; nothing was written.
     """
-    from actionpipe.fusion.chosen import chosen
-    from actionpipe.fusion.inputs import read_out_of_fold, read_test
-    from actionpipe.fusion.ladder import blend
-    from actionpipe.fusion.out_of_fold import changes_table, clips_table, ladder_table
-    from actionpipe.fusion.provenance import provenance
-    from actionpipe.fusion.rules import apply_rules
     from actionpipe.fusion.show import show_ladder, show_result
-    from actionpipe.fusion.single_folds import single_fold_table
-    from actionpipe.fusion.submission import read_submission
-    from actionpipe.fusion.unreadable import fallback_label, unreadable
-    from actionpipe.report.write import write_report
+    from actionpipe.fusion.sources import fusion_sources
     from actionpipe.stages.tune import tune as tune_fusion
 
     if tune and as_written:
@@ -68,9 +59,50 @@ def postprocess(
         tune_fusion(data, competition)
     workspace = Workspace(data)
     competition_file = find(data, competition)
-    unresolved = load(competition_file)
-    labels = _training_labels(workspace, unresolved)
-    fusion = chosen(workspace, unresolved.resolved(labels), as_written=as_written)
+    written = load(competition_file)
+    sources = fusion_sources(workspace, written, competition_file)
+    record = unchanged.Record(workspace.results / "postprocess.json", data, f"postprocess {as_written=}")
+    said = record.read(sources)
+    if said is None:
+        read = unchanged.digests(sources)
+        said, made = _fuse(workspace, written, competition_file, as_written=as_written)
+        record.write(read, made, said)
+    else:
+        print(unchanged.SAID)
+
+    if ladder:
+        show_ladder(*_ladder(workspace), metric=written.metric, folds=said["folds"])
+    show_result(
+        workspace.final,
+        metric=written.metric,
+        value=said["value"],
+        clips=said["clips"],
+        notes=said["notes"],
+        reason_of_video=said["unreadable"],
+        fallback=said["fallback"],
+        report=workspace.report,
+    )
+    return ExitCode.INCOMPLETE if said["unreadable"] and not allow_unreadable else ExitCode.OK
+
+
+def _fuse(
+    workspace: Workspace, written: Competition, competition_file: Path, *, as_written: bool
+) -> tuple[dict[str, Any], list[Path]]:
+    """Write everything; return what there is to say of it, as JSON values, and the files."""
+    from actionpipe.fusion.chosen import chosen
+    from actionpipe.fusion.inputs import read_out_of_fold, read_test
+    from actionpipe.fusion.ladder import blend
+    from actionpipe.fusion.out_of_fold import changes_table, clips_table, ladder_table
+    from actionpipe.fusion.provenance import provenance
+    from actionpipe.fusion.rules import apply_rules
+    from actionpipe.fusion.single_folds import single_fold_table
+    from actionpipe.fusion.sources import FUSED, fused
+    from actionpipe.fusion.submission import read_submission
+    from actionpipe.fusion.unreadable import fallback_label, unreadable
+    from actionpipe.report.write import write_report
+
+    labels = _training_labels(workspace, written)
+    fusion = chosen(workspace, written.resolved(labels), as_written=as_written)
     resolved = fusion.competition
     submission = read_submission(workspace.sample_submission, resolved.table)
     test = read_test(workspace, resolved, submission.videos)
@@ -87,50 +119,48 @@ def postprocess(
     alone = single_fold_table(workspace, resolved, submission.videos)
     table = clips_table(resolved, held_out)
     values = [None if not held_out.scores else float(value) for value in rungs["metric"]]
-    metric = values[-1]
     tables = [workspace.sample_submission, workspace.train_table, workspace.splits, *test.read, *held_out.read]
     tables += [workspace.fusion] * fusion.tuned
-    record = provenance(
-        workspace,
-        resolved,
-        competition_file,
-        [path for path in tables if path.exists()],
-        {
-            "videos": {"test": len(submission.videos), "out_of_fold": len(table), "unreadable": reason_of_video},
-            "tuned": fusion.tuned,
-            "metric": {
-                "name": resolved.metric,
-                "out_of_fold": metric,
-                "steps": dict(zip(rungs["step"], values, strict=True)),
-            },
+    facts = {
+        "videos": {"test": len(submission.videos), "out_of_fold": len(table), "unreadable": reason_of_video},
+        "tuned": fusion.tuned,
+        "metric": {
+            "name": resolved.metric,
+            "out_of_fold": values[-1],
+            "steps": dict(zip(rungs["step"], values, strict=True)),
         },
-    )
+    }
+    explained = provenance(workspace, resolved, competition_file, [path for path in tables if path.exists()], facts)
     # The submission comes last: where it is new, all that explains it is new too.
-    shown = {"ladder": rungs, "test_by_fold": alone, "changes": changes_table(resolved, held_out), "out_of_fold": table}
-    for name, content in shown.items():
+    shown = (rungs, alone, changes_table(resolved, held_out), table)
+    for name, content in zip(FUSED, shown, strict=True):
         files.write_table(workspace.results / f"{name}.csv", content)
-    files.write_json(workspace.provenance, record)
+    files.write_json(workspace.provenance, explained)
     submission.write(workspace.final, label_of_video)
-    report = write_report(workspace, resolved)
-
-    if ladder:
-        show_ladder(rungs, resolved.metric, sorted(set(held_out.splits["fold"])), single_folds=alone)
+    reported = write_report(workspace, resolved)
     notes = [
         *filter(None, [fusion.note]),
         *held_out.notes,
         *(f"training clip without scores: {v} ({r})" for v, r in unreadable_training.items()),
     ]
-    show_result(
-        workspace.final,
-        metric=resolved.metric,
-        value=metric,
-        clips=len(table),
-        notes=notes,
-        reason_of_video=reason_of_video,
-        fallback=fallback,
-        report=report,
-    )
-    return ExitCode.INCOMPLETE if reason_of_video and not allow_unreadable else ExitCode.OK
+    said = {
+        "value": values[-1],
+        "clips": len(table),
+        "folds": sorted({int(fold) for fold in held_out.splits["fold"]}),
+        "notes": notes,
+        "unreadable": reason_of_video,
+        "fallback": fallback,
+    }
+    return said, [*fused(workspace), *reported]
+
+
+def _ladder(workspace: Workspace) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """What ``_fuse`` has written of the steps, and of the folds alone."""
+    from actionpipe.report.decisions import read_ladder
+    from actionpipe.report.section import read_columns
+
+    alone = read_columns(workspace.results / "test_by_fold.csv", [], ["fold", "videos"], ["metric"])
+    return read_ladder(workspace), alone
 
 
 def _training_labels(workspace: Workspace, competition: Competition) -> list[str]:

@@ -4,12 +4,13 @@ Reads splits.csv, preprocess_summary.csv, {train,test}_raw_frame (manifests, fra
 val_detect_fold*.json and, under results, out_of_fold.csv, ladder.csv, changes.csv, leaderboard.csv, nested.csv,
 tuning.json, final.csv, provenance.json, timings.json, detections/*.csv and the TensorBoard events of training.
 What is missing is said to be.
-Writes results/report.html and results/report/*.csv.
+Writes results/report.html and results/report/*.csv; last results/report.json, the digests of all of them, by which the
+next run sees that nothing has changed.
 """
 
 from pathlib import Path
 
-from actionpipe import locks
+from actionpipe import locks, unchanged
 from actionpipe.command import run
 from actionpipe.competition import find, load
 from actionpipe.errors import ExitCode, UserError
@@ -19,7 +20,7 @@ from actionpipe.workspace import Workspace
 
 @locks.one_at_a_time("report", lambda given: locks.fusion_lock(given["data"]))
 def report(data: Path, competition: Path | None = None) -> Path:
-    """Write the report of the results under ``data``; return the page.
+    """Write the report of the results under ``data`` where it is out of date; return the page.
 
     Args:
         data: the DATA folder.
@@ -28,13 +29,24 @@ def report(data: Path, competition: Path | None = None) -> Path:
     Raises:
         UserError: no such folder, no competition file, or classes that nobody knows.
     """
-    from actionpipe.report.write import write_report
-    from actionpipe.splits.tables import resolve_competition
+    from actionpipe.fusion.sources import report_sources
 
     if not data.is_dir():
         raise UserError(f"no folder at {data}; name the folder with the tables and results: --data DATA")
-    workspace = Workspace(data)
-    return write_report(workspace, resolve_competition(workspace, load(find(data, competition))))
+    workspace, path = Workspace(data), find(data, competition)
+    asked = load(path)
+    sources = report_sources(workspace, asked, path)
+    record = unchanged.Record(workspace.results / "report.json", data, "report")
+    if record.read(sources) is not None:
+        print(unchanged.SAID)
+        return workspace.report
+
+    from actionpipe.report.write import write_report
+    from actionpipe.splits.tables import resolve_competition
+
+    read = unchanged.digests(sources)
+    record.write(read, write_report(workspace, resolve_competition(workspace, asked)), {})
+    return workspace.report
 
 
 def command(

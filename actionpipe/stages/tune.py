@@ -2,17 +2,18 @@
 
 Reads splits.csv, results/scores/*_val.csv and results/detections/*_val.csv; networks are not run.
 Writes results/fusion.yaml (what postprocess fuses by from then on), results/leaderboard.csv, results/nested.csv,
-results/tuning.json and results/inference_instructions.txt.
+results/tuning.json and results/inference_instructions.txt; last results/tune.json, the digests of all of them, by which
+the next run sees that nothing has changed.
 """
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from actionpipe import competition as competitions
-from actionpipe import files, locks
+from actionpipe import files, locks, unchanged
 from actionpipe.command import run
 from actionpipe.competition import Competition
 from actionpipe.errors import ExitCode, UserError
@@ -47,17 +48,39 @@ def tune(
     Raises:
         UserError: there are no validation scores or detections, or the detector has not looked at every frame.
     """
+    from actionpipe.fusion.sources import tuning_sources
+    from actionpipe.tuning.show import show
+
+    if not 0 <= confidence < 1:
+        raise UserError(f"--confidence {confidence} must be at least 0 and below 1, e.g. {CONFIDENCE}")
+    workspace = Workspace(data)
+    path = competitions.find(data, competition_file)
+    written = competitions.load(path)
+    sources, flag = tuning_sources(workspace, written, path), _flag(competition_file)
+    # The instructions name the folder as it was typed.
+    noted = unchanged.Record(workspace.results / "tune.json", data, f"tune {confidence=} {seed=} {str(data)=} {flag=}")
+    said = noted.read(sources)
+    if said is None:
+        read = unchanged.digests(sources)
+        said, made = _tune(workspace, written, flag, confidence=confidence, seed=seed)
+        noted.write(read, made, said)
+    else:
+        print(unchanged.SAID)
+    show(said["leaderboard"], files.read_record(workspace.tuning) or {}, workspace.fusion)
+    return ExitCode.OK
+
+
+def _tune(
+    workspace: Workspace, written: Competition, competition_flag: str, *, confidence: float, seed: int
+) -> tuple[dict[str, Any], list[Path]]:
+    """Choose, measure and write everything; return what there is to say of it, as JSON values, and the files."""
     from actionpipe.fusion.inputs import read_out_of_fold
     from actionpipe.splits.tables import resolve_competition
     from actionpipe.tuning.nested import tune as search
     from actionpipe.tuning.problem import make_problem
 
-    if not 0 <= confidence < 1:
-        raise UserError(f"--confidence {confidence} must be at least 0 and below 1, e.g. {CONFIDENCE}")
     started = time.monotonic()
-    workspace = Workspace(data)
-    path = competitions.find(data, competition_file)
-    competition = resolve_competition(workspace, competitions.load(path))
+    competition = resolve_competition(workspace, written)
     held_out = read_out_of_fold(workspace, competition)
     if not held_out.scores:
         raise UserError(
@@ -70,10 +93,9 @@ def tune(
     if len(problem.folds) < 2:
         raise UserError(f"the {len(problem.truth)} validation clips are of one group: nothing can be judged on them")
     outcome = search(problem, confidence, seed)
-    _write(workspace, problem, outcome, held_out, folds, competition_flag=_flag(competition_file), facts={
+    return _write(workspace, problem, outcome, held_out, folds, competition_flag=competition_flag, facts={
         "confidence": confidence, "seed": seed, "seconds": round(time.monotonic() - started, 2)
     })  # fmt: skip
-    return ExitCode.OK
 
 
 def _flag(competition_file: Path | None) -> str:
@@ -117,14 +139,13 @@ def _write(
     *,
     competition_flag: str,
     facts: dict[str, float],
-) -> None:
+) -> tuple[dict[str, Any], list[Path]]:
     import numpy as np
     import pandas as pd
 
     from actionpipe.evaluate.bootstrap import NUMBER, Bootstrap
     from actionpipe.fusion.chosen import fingerprint
     from actionpipe.tuning.configuration import apply_to
-    from actionpipe.tuning.show import show
     from actionpipe.tuning.tables import fusion_file, instructions, leaderboard
 
     competition, clips = problem.competition, len(problem.truth)
@@ -157,15 +178,14 @@ def _write(
     }
     chosen = apply_to(outcome.choice.configuration, problem)
     # The record goes last but one: without it postprocess would take a new file for one that is of another competition.
-    files.write_table(workspace.results / "leaderboard.csv", table)
-    files.write_table(workspace.results / "nested.csv", nested)
-    files.write_text(
-        workspace.results / "inference_instructions.txt",
-        instructions(chosen, str(workspace.root), competition_flag, folds),
-    )
+    made = [workspace.results / name for name in ("leaderboard.csv", "nested.csv", "inference_instructions.txt")]
+    files.write_table(made[0], table)
+    files.write_table(made[1], nested)
+    files.write_text(made[2], instructions(chosen, str(workspace.root), competition_flag, folds))
     files.write_json(workspace.tuning, record)
     files.write_text(workspace.fusion, fusion_file(problem, outcome.choice.configuration, clips, folds))
-    show(table, record, workspace.fusion)
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return {"leaderboard": rows}, [*made, workspace.tuning, workspace.fusion]
 
 
 def _expected(

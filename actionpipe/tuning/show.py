@@ -1,41 +1,38 @@
 """Tells the user what tuning has found, on standard output."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from actionpipe import terminal
 
 
-def show(table: pd.DataFrame, record: Mapping[str, Any], fusion: Path, console: Console | None = None) -> None:
+def show(board: Sequence[Mapping[str, Any]], record: Mapping[str, Any], fusion: Path) -> None:
     """Print the leaderboard, and the metric of the whole procedure beside that of the competition file as it is.
 
     Args:
-        table: as ``tables.leaderboard`` gives it.
+        board: the rows of ``tables.leaderboard``; None where it has no value.
         record: the content of ``tuning.json``.
         fusion: where ``fusion.yaml`` was written.
-        console: where to; standard output when None.
     """
-    console = console or terminal.console()
-    board = Table(title=f"What stays ({record['metric']})", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    board.add_column("part", overflow="fold")
-    board.add_column("kept", no_wrap=True)
-    board.add_column("with it", justify="right", no_wrap=True)
-    board.add_column("gain (95% interval)", justify="right", no_wrap=True)
-    board.add_column("changed", justify="right", no_wrap=True)
-    for _, row in table.iterrows():
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    console = terminal.console()
+    table = Table(title=f"What stays ({record['metric']})", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("part", overflow="fold")
+    table.add_column("kept", no_wrap=True)
+    table.add_column("with it", justify="right", no_wrap=True)
+    table.add_column("gain (95% interval)", justify="right", no_wrap=True)
+    table.add_column("changed", justify="right", no_wrap=True)
+    for row in board:
         gain = changed = ""
-        if not pd.isna(row["gain"]):
+        if row["gain"] is not None:
             gain = f"{row['gain']:+.4f} ({row['low']:+.3f} to {row['high']:+.3f})"
             changed = f"{row['changed']}: +{row['better']} -{row['worse']}" if row["changed"] else "0"
         words = f"{row['part']} ({row['setting']})" if row["kept"] == "yes" else row["part"]
-        board.add_row(words, row["kept"], f"{row['metric']:.4f}", gain, changed)
-    console.print(board)
+        table.add_row(words, row["kept"], f"{row['metric']:.4f}", gain, changed)
+    console.print(table)
     console.print(
         "gain: over all that was kept before, on clips that the setting was not fitted on; leaderboard.csv has the "
         "setting and the reason of each",

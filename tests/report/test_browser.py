@@ -102,7 +102,7 @@ def test_it_opens_from_disk_without_errors_requests_or_overflow(
 
 
 def test_an_empty_page_fits_a_phone_too(browser: Any, tmp_path: Path) -> None:
-    path = write_report(Workspace(tmp_path), competition())
+    *_, path = write_report(Workspace(tmp_path), competition())
     tab = Opened(browser, path, viewport={"width": 320, "height": 800})
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= 320
     assert tab.page.locator(".missing").count() == len(TITLES)

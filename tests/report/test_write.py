@@ -30,8 +30,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def make(data: Path, of: Competition | None = None) -> str:
-    path = write_report(Workspace(data), of or competition())
-    assert path == data / "results/report.html"
+    written = write_report(Workspace(data), of or competition())
+    path = data / "results/report.html"
+    assert sorted(written) == sorted([*(data / "results/report").iterdir(), path])
     return path.read_text(encoding="utf-8")
 
 
