@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ PASSAGES = {
     "provenance.csv": (r"made,made,.*",),
 }
 """Passages of texts that tell the time: when the submission was made, and the table of ``timings.json``."""
+NOTES = ("preprocess.json", "tune.json", "postprocess.json", "report.json")
+"""What a stage was made from and made: of the files that are named here, only that they are noted is compared."""
 CHECKPOINTS = ("last.pth",)
 """Compared by what they hold, to the bit: torch numbers shared storages otherwise in a run that has read one."""
 
@@ -45,7 +47,7 @@ def artefacts(root: Path) -> dict[str, str]:
         if ignored & {path, *path.parents}:
             continue
         if path.is_file():
-            found[name] = hashlib.sha256(_timeless(path)).hexdigest()
+            found[name] = hashlib.sha256(_timeless(path, ignored)).hexdigest()
         elif not any(path.iterdir()):
             found[f"{name}/"] = ""
     return found
@@ -63,16 +65,24 @@ def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
     return lines + [f"{name} differs" for name in sorted(one.keys() & other.keys()) if one[name] != other[name]]
 
 
-def _timeless(path: Path) -> bytes:
+def _timeless(path: Path, ignored: Collection[Path]) -> bytes:
     if path.name in CHECKPOINTS:
         return b"\n".join(_leaves(torch.load(path, weights_only=True)))
     content = path.read_bytes()
+    if path.name in NOTES:
+        data = path.parent if path.name == "preprocess.json" else path.parents[1]
+        return json.dumps(_without_times(json.loads(content), data, ignored)).encode()
     if path.name in KEYS:
         record: dict[str, Any] = json.loads(content)
         content = json.dumps({key: value for key, value in record.items() if key not in KEYS[path.name]}).encode()
     for pattern in PASSAGES.get(path.name, ()):
         content = re.sub(pattern.encode(), b"", content)
     return content
+
+
+def _without_times(note: dict[str, Any], data: Path, ignored: Collection[Path]) -> dict[str, Any]:
+    noted = {name: digest for name, digest in note["files"].items() if data / name not in ignored}
+    return {**note, "files": noted | {name: "" for name in noted if Path(name).name in (*KEYS, *PASSAGES)}}
 
 
 def _leaves(value: object, name: str = "") -> Iterator[bytes]:

@@ -10,12 +10,11 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tuning"))  # planted.py
-from planted import CLASSES, COMPETITION, USEFUL, draw
+from planted import CLASSES, COMPETITION, USEFUL, write_workspace
 
 from actionpipe.competition import load
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.fusion.coverage import Coverage, write_coverage
-from actionpipe.fusion.evidence import COLUMNS
 from actionpipe.stages.postprocess import postprocess
 from actionpipe.stages.tune import tune
 from actionpipe.tuning.tables import COLUMNS as LEADERBOARD
@@ -27,31 +26,7 @@ TEST = [f"t{number}.mp4" for number in range(6)]
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A DATA folder after inference: five folds of planted clips, and six test clips."""
-    data = tmp_path / "data"
-    workspace = Workspace(data)
-    data.mkdir()
-    text = yaml.safe_dump(COMPETITION.model_dump(mode="json", exclude_defaults=True))
-    (data / "competition.yaml").write_text(text)
-    scores, splits, detections = draw(0, 240)
-    table = splits.rename_axis("video").reset_index()[["video", "label", "group", "fold"]]
-    write(workspace.splits, table)
-    renamed = {"video": "video_filename", "label": "class", "group": "scene"}
-    write(workspace.train_table, table[list(renamed)].rename(columns=renamed))
-    write(workspace.sample_submission, pd.DataFrame({"video_filename": TEST, "class": "walk"}))
-    for fold in range(5):
-        own = splits.index[splits["fold"] == fold]
-        for member, of_member in scores.items():
-            write(workspace.scores(member, fold, "val"), of_member.loc[own].rename_axis("video_filename").reset_index())
-            of_test = of_member.iloc[: len(TEST)].set_axis(TEST).rename_axis("video_filename").reset_index()
-            write(workspace.scores(member, fold, "test"), of_test)
-        write(workspace.detections("detector", fold, "val"), detections[detections["video"].isin(own)][COLUMNS])
-        write(workspace.detections("detector", fold, "test"), pd.DataFrame(columns=COLUMNS))
-    return data
-
-
-def write(path: Path, table: pd.DataFrame) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False)
+    return write_workspace(tmp_path / "data", TEST)
 
 
 def test_what_it_writes_and_that_postprocess_takes_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,6 +102,7 @@ def test_a_fusion_file_of_other_members_is_refused(data: Path) -> None:
 
 def test_two_runs_write_the_same(data: Path) -> None:
     def run() -> list[bytes]:
+        (data / "results/tune.json").unlink(missing_ok=True)
         tune(data, seed=3)
         names = ["leaderboard.csv", "nested.csv", "fusion.yaml", "inference_instructions.txt"]
         return [(data / "results" / name).read_bytes() for name in names]
@@ -176,7 +152,7 @@ def test_thresholds_that_were_kept_reach_the_submission(data: Path) -> None:
         table = pd.read_csv(path)
         table["rest"] /= 12
         table[CLASSES] = table[CLASSES].div(table[CLASSES].sum(axis=1), axis=0)
-        write(path, table)
+        table.to_csv(path, index=False)
     postprocess(data, tune=True)
     tuned = load(workspace.fusion)
     assert tuned.thresholds["rest"] < 0.5

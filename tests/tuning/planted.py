@@ -1,10 +1,15 @@
 """Score tables in which it is known what a rule is worth: one helps, one changes labels by a coin, one spoils."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import yaml
 
 from actionpipe.competition import Competition
+from actionpipe.fusion.evidence import COLUMNS
 from actionpipe.tuning.problem import Problem, make_problem
+from actionpipe.workspace import Workspace
 
 CLASSES = ["walk", "kick", "rest", "ride", "fall"]
 USELESS, USEFUL, HARMFUL = 0, 1, 2
@@ -64,3 +69,32 @@ def draw(seed: int, clips: int = 300) -> tuple[dict[str, pd.DataFrame], pd.DataF
 def planted(seed: int, clips: int = 300) -> Problem:
     """The problem of these tables."""
     return make_problem(COMPETITION, *draw(seed, clips))
+
+
+def write_workspace(data: Path, test: list[str]) -> Path:
+    """A DATA folder after inference: five folds of 240 planted clips, and the test clips."""
+    workspace = Workspace(data)
+    data.mkdir()
+    text = yaml.safe_dump(COMPETITION.model_dump(mode="json", exclude_defaults=True))
+    (data / "competition.yaml").write_text(text)
+    scores, splits, detections = draw(0, 240)
+    table = splits.rename_axis("video").reset_index()[["video", "label", "group", "fold"]]
+    _write(workspace.splits, table)
+    renamed = {"video": "video_filename", "label": "class", "group": "scene"}
+    _write(workspace.train_table, table[list(renamed)].rename(columns=renamed))
+    _write(workspace.sample_submission, pd.DataFrame({"video_filename": test, "class": "walk"}))
+    for fold in range(5):
+        own = splits.index[splits["fold"] == fold]
+        for member, of_member in scores.items():
+            held_out = of_member.loc[own].rename_axis("video_filename").reset_index()
+            _write(workspace.scores(member, fold, "val"), held_out)
+            of_test = of_member.iloc[: len(test)].set_axis(test).rename_axis("video_filename").reset_index()
+            _write(workspace.scores(member, fold, "test"), of_test)
+        _write(workspace.detections("detector", fold, "val"), detections[detections["video"].isin(own)][COLUMNS])
+        _write(workspace.detections("detector", fold, "test"), pd.DataFrame(columns=COLUMNS))
+    return data
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False)
