@@ -242,6 +242,36 @@ def random_weights(openmmlab: ModuleType, tmp_path_factory: pytest.TempPathFacto
     return paths
 
 
+@pytest.fixture
+def crash(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``crash("a.mp4", after=5)``: from now on FFmpeg crashes each process that reads more than 5 packets of a file.
+
+    But for the process of the tests, in which to read such a file at all is an error that names it.
+    """
+    import av
+    import cv2
+
+    folder = Path(__file__).parent / "crashing"
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), str(CHECKOUT)]))
+    from crash_on_open import AFTER, NAMES, opening
+
+    from actionpipe.video import helper
+
+    def refuse() -> None:
+        pytest.fail("a video that crashes the decoder was opened in the command's own process")
+
+    def crash(*names: str, after: int = 0) -> None:
+        # The one that this thread has has been started with an environment in which nothing crashes.
+        monkeypatch.setattr(helper._of_thread, "helper", None, raising=False)
+        monkeypatch.setenv(NAMES, "\n".join(names))
+        monkeypatch.setenv(AFTER, str(after))
+
+    monkeypatch.setattr(av, "open", opening(av.open, refuse))
+    monkeypatch.setattr(cv2, "VideoCapture", opening(cv2.VideoCapture, refuse))
+    return crash
+
+
 def build(recipe: Any) -> Any:
     """The model of a recipe, with its initial weights drawn."""
     from mmengine.registry import MODELS, DefaultScope

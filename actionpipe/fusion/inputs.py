@@ -14,8 +14,9 @@ from actionpipe.fusion.coverage import Coverage, read_coverage
 from actionpipe.fusion.evidence import count_evidence, read_detections
 from actionpipe.fusion.ladder import active
 from actionpipe.fusion.probabilities import checked_splits, has_held_out, held_out_scores, test_scores
+from actionpipe.fusion.rules import needs_detections
 from actionpipe.fusion.tables import raise_faults, read_text_table
-from actionpipe.rule import Detect
+from actionpipe.fusion.unreadable import unreadable_to_detector
 from actionpipe.workspace import Scored, Workspace
 
 
@@ -38,21 +39,19 @@ class Inputs:
     """What the user should know, in sentences."""
 
 
-def needs_detections(competition: Competition) -> bool:
-    """Whether any rule looks at the detector's findings."""
-    return any(isinstance(rule, Detect) for rule in competition.rules)
-
-
 def read_test(workspace: Workspace, competition: Competition, videos: Sequence[str]) -> Inputs:
     """The scores of the submission's ``videos``, averaged over each member's folds, and the detector's mean counts.
 
-    Scores of other videos are left aside; ``unscored`` are the videos that no member has scored.
+    Scores of other videos are left aside; ``unscored`` are the videos that no member has scored, or that the detector
+    could not read.
 
     Raises:
         UserError: a member has no table, members disagree on the videos, a table is wrong, or rules need detections
             and there are none.
     """
     scores, read = test_scores(workspace, competition, videos)
+    lost = list(unreadable_to_detector(workspace, competition))
+    scores = {name: table.drop(index=lost, errors="ignore") for name, table in scores.items()}
     known = set().union(*(table.index for table in scores.values()))
     evidence = None
     if competition.detector is not None and needs_detections(competition):

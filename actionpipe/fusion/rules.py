@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actionpipe.competition import Competition
 from actionpipe.errors import UserError
 from actionpipe.rule import Detect, Distrust, Prefer
 
@@ -14,6 +15,11 @@ Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
 """(N, C) probabilities, 0 to 1."""
 AnyRule = Distrust | Prefer | Detect
+
+
+def needs_detections(competition: Competition) -> bool:
+    """Whether any rule looks at the detector's findings."""
+    return any(isinstance(rule, Detect) for rule in competition.rules)
 
 
 def ranked(probabilities: Probabilities) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from actionpipe import files
 from actionpipe.competition import Competition
 from actionpipe.errors import UserError
+from actionpipe.fusion.rules import needs_detections
 from actionpipe.fusion.tables import raise_faults
 from actionpipe.splits.index import VideoIndex
 from actionpipe.video.manifest import Manifest
@@ -62,4 +63,15 @@ def _known_to_inference(workspace: Workspace, competition: Competition, part: Pa
             for fold in range(competition.folds.number):
                 record = files.read_record(workspace.scores(member.name, fold, "test").with_suffix(".json")) or {}
                 reasons |= files.entries_of(record.get("unreadable"), str)
+        reasons |= unreadable_to_detector(workspace, competition)
+    return reasons
+
+
+def unreadable_to_detector(workspace: Workspace, competition: Competition) -> dict[str, str]:
+    """Reason by name of the test videos that some fold's detector could not read, though they may have been scored."""
+    reasons: dict[str, str] = {}
+    if competition.detector is not None and needs_detections(competition):
+        for fold in range(competition.folds.number):
+            path = workspace.detections(competition.detector.name, fold, "test").with_suffix(".json")
+            reasons |= files.entries_of((files.read_record(path) or {}).get("unreadable"), str)
     return reasons

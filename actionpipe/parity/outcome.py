@@ -8,10 +8,10 @@ import pandas as pd
 from actionpipe.competition import Competition
 from actionpipe.errors import UserError
 from actionpipe.fusion.evidence import count_evidence
-from actionpipe.fusion.inputs import detections_of_folds, needs_detections
+from actionpipe.fusion.inputs import detections_of_folds
 from actionpipe.fusion.ladder import active, blend
 from actionpipe.fusion.probabilities import checked_splits, held_out_scores, test_scores
-from actionpipe.fusion.rules import apply_rules
+from actionpipe.fusion.rules import apply_rules, needs_detections
 from actionpipe.parity.agreement import Difference, Promise, differences
 from actionpipe.workspace import Scored, Workspace
 

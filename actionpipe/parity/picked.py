@@ -11,8 +11,8 @@ from actionpipe.predict.tasks import Task
 from actionpipe.splits.coco import Coco, frames_coco, spread
 from actionpipe.splits.index import name_of_directory
 from actionpipe.splits.lists import read_list, write_list
+from actionpipe.video.apart import FramesApart
 from actionpipe.video.decode import Image, UnreadableError
-from actionpipe.video.frames import DecodedFrames
 from actionpipe.video.manifest import Manifest
 from actionpipe.workspace import part_of
 
@@ -107,7 +107,7 @@ class Picked:
             elif digest(path) != entry.digest:
                 faults.append(f"{path} is not the file of which {self.root / line.directory} has the frames")
             else:
-                clips.append(Clip(clip.video, DecodedFrames(path, entry.settings)))
+                clips.append(Clip(clip.video, FramesApart(path, entry.settings)))
         if faults:
             raise UserError(
                 f"{faults[0]} (one of {len(faults)} such clips). With --videos both must be there: name the folder "

@@ -157,7 +157,13 @@ class Looking:
 
     def _look_on(self, watched: "Watched[Boxes]") -> bool:
         """Look at the next batch; whether there was one."""
-        taken = watched.take()
+        try:
+            taken = watched.take()
+        except UnreadableError as error:  # its decoder crashed on the way
+            watched.close()
+            for part in self.parts:
+                part.add(rank(), {"video": watched.video, "unreadable": str(error)})
+            return False
         if taken is None:
             return False
         first, images = taken

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from actionpipe.files import digest, read_record, write_json, write_table
+from actionpipe.files import digest, entries_of, read_record, write_json, write_table
 from actionpipe.fusion.coverage import Coverage, read_coverage, write_coverage
 from actionpipe.fusion.evidence import COLUMNS, read_detections
 from actionpipe.predict.parts import Parts
@@ -24,6 +24,8 @@ class Found:
     )
     """As ``read_detections`` gives them."""
     coverage: dict[str, Coverage] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Why, by the name of each video that could not be read while it was looked at; it has no boxes and no coverage."""
 
 
 def read_found(task: Task, setting: Setting) -> Found | None:
@@ -33,7 +35,8 @@ def read_found(task: Task, setting: Setting) -> Found | None:
         return None
     if made.get("digest") != digest(output) or made.get("coverage") != digest(coverage):
         return None
-    return Found(read_detections(output, setting.model(task).classes), read_coverage(coverage))
+    boxes = read_detections(output, setting.model(task).classes)
+    return Found(boxes, read_coverage(coverage), entries_of(made.get("unreadable"), str))
 
 
 def settle(task: Task, setting: Setting, frames_of_video: Mapping[str, int], most_boxes: int) -> Found:
@@ -42,13 +45,16 @@ def settle(task: Task, setting: Setting, frames_of_video: Mapping[str, int], mos
     Args:
         task: whose tables.
         setting: of the run.
-        frames_of_video: every clip that the tables are about, in their order.
+        frames_of_video: every clip that the tables are about, in their order, but for what turned out unreadable.
         most_boxes: the most boxes that a frame can have.
     """
     parts, before = Parts(Path(task.output)), read_found(task, setting) or Found()
+    added = list(parts.rows())
+    unreadable = before.unreadable | {row["video"]: row["unreadable"] for row in added if "unreadable" in row}
+    frames_of_video = {video: frames for video, frames in frames_of_video.items() if video not in unreadable}
     seen = {video: before.coverage[video].seen if video in before.coverage else 0 for video in frames_of_video}
     classes, rows = setting.model(task).classes, []
-    for row in parts.rows():
+    for row in added:
         video = row["video"]
         # Rows of a clip stand in order; those that an earlier settling has put into the tables already are passed over.
         if video in seen and row["first"] == seen[video] + 1:
@@ -70,8 +76,8 @@ def settle(task: Task, setting: Setting, frames_of_video: Mapping[str, int], mos
     write_table(output, boxes)
     write_coverage(coverage_path, coverage)
     digests = {"digest": digest(output), "coverage": digest(coverage_path)}
-    write_json(task.record, {"inputs": setting.inputs(task), **digests})
-    return Found(boxes, coverage)
+    write_json(task.record, {"inputs": setting.inputs(task), **digests, "unreadable": unreadable})
+    return Found(boxes, coverage, unreadable)
 
 
 def _coverage(task: Task, setting: Setting) -> Path:

@@ -92,11 +92,11 @@ def _decoded(video: Path, choose: "Choose") -> "list[Image]":
     """Frames of a video as extraction would store them, RGB."""
     import cv2
 
+    from actionpipe.video.apart import FramesApart
     from actionpipe.video.decode import UnreadableError
-    from actionpipe.video.frames import DecodedFrames
 
     try:
-        _, images = DecodedFrames(video).select(choose)
+        _, images = FramesApart(video).select(choose)
     except UnreadableError as error:
         raise UserError(f"--video {video} cannot be read: {error}") from None
     return [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images]

@@ -29,7 +29,7 @@ from actionpipe.terminal import line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actionpipe.demo.sound import Sound
+    from actionpipe.demo.copy import Heard
     from actionpipe.video.decode import Image
     from actionpipe.video.footage import Footage
 
@@ -84,9 +84,9 @@ def demonstrate(
         raise UserError(f"no checkpoint at {checkpoint}; give --checkpoint results/MEMBER/fold0/best.pth")
     from actionpipe import files
     from actionpipe.demo.boxes import Boxes, read_boxes
+    from actionpipe.demo.copy import copy_video
     from actionpipe.demo.lettering import find_font
     from actionpipe.demo.overlay import Overlay
-    from actionpipe.demo.sound import open_sound
     from actionpipe.demo.timeline import describe
     from actionpipe.video.encode import fit
     from actionpipe.video.footage import read_footage
@@ -96,7 +96,7 @@ def demonstrate(
     footage = read_footage(video)
     windows = cut_windows(footage, window, stride)
     table = read_boxes(detections, video, box_score) if detections else None
-    with files.atomic(out) as temporary, open_sound(video) as sound:  # a place that takes no file is found out at once
+    with files.atomic(out) as temporary:  # a place that takes no file is found out at once
         model = recognizer()
         labels = list(table["label"].unique()) if table is not None else []
         letters, lacking = find_font([*model.classes, *labels], font)
@@ -117,7 +117,7 @@ def demonstrate(
                 boxes.draw(image, number)
             overlay.draw(image, number)
 
-        _write(temporary, footage, sound, draw)
+        sound = copy_video(temporary, footage, draw)
         timeline = describe(model, checkpoint, footage, scored, shown, None if everything else top)
     files.write_json(out.with_suffix(".json"), timeline)
     _tell(out, footage, len(windows), sound)
@@ -142,26 +142,7 @@ def _refuse_place(out: Path, video: Path) -> None:
         raise UserError(f"--out {out} is the video itself, which is never written over; name another file")
 
 
-def _write(path: Path, footage: "Footage", sound: "Sound | None", draw: "Callable[[Image, int], None]") -> None:
-    """Decode once more, draw on every frame, and encode."""
-    import numpy as np
-
-    from actionpipe.demo.film import open_film
-    from actionpipe.video.decode import decode, in_batches
-
-    with open_film(path, footage, sound) as film:
-        for batch in in_batches(decode(footage.path)):
-            for frame in batch:
-                if film.number == footage.count:
-                    break
-                image = np.require(frame.to_image(size=footage.size), requirements=["C", "W"])
-                draw(image, film.number + 1)
-                film.add(image)
-        if film.number < footage.count:
-            raise UserError(f"{footage.path} has other frames than a moment ago; run again when nothing writes to it")
-
-
-def _tell(out: Path, footage: "Footage", windows: int, sound: "Sound | None") -> None:
+def _tell(out: Path, footage: "Footage", windows: int, sound: "Heard | None") -> None:
     width, height = footage.size
     print(
         f"{line(out)}: {footage.count} frames of {width}x{height} in {footage.duration:.2f} s, {windows} "

@@ -112,7 +112,8 @@ def _detections(
     """
     import pandas as pd
 
-    from actionpipe.fusion.inputs import detections_of_folds, needs_detections
+    from actionpipe.fusion.inputs import detections_of_folds
+    from actionpipe.fusion.rules import needs_detections
 
     if competition.detector is None or not needs_detections(competition):
         return None

@@ -1,116 +1,64 @@
-"""Chosen frames of a video, decoded in a process of its own: a decoder that crashes ends that one, and not this one."""
+"""The frames of a video from a helper process: a decoder that crashes is that video's fault and no one else's."""
 
 import contextlib
-import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Sequence
-from multiprocessing.connection import Connection, Pipe
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
-from actionpipe.video.decode import Image, UnreadableError
-from actionpipe.video.frames import Choose, DecodedFrames, decode_jpeg
+from actionpipe.video import helper
+from actionpipe.video.decode import BATCH_FRAMES
+from actionpipe.video.frames import DecodedFrames
 from actionpipe.video.manifest import Settings
 
-_of_thread = threading.local()
+MOST_BYTES = 2**22
+"""Bytes of frames' JPEG files after which no further one goes into the same piece."""
+
+State = tuple[int | None, tuple[int, int] | None, int]
+"""``count``, ``size`` and ``decoded`` of ``DecodedFrames``."""
 
 
 class FramesApart(DecodedFrames):
-    """As ``DecodedFrames``, but ``select`` has a helper process decode, one for each thread, kept for the next video.
+    """As ``DecodedFrames``, but a helper process decodes (see ``video.helper``).
 
-    A full iteration still decodes here.
+    Where it dies of the video, ``select`` and iteration raise ``UnreadableError``, with the signal's name.
     """
 
-    def select(self, choose: Choose) -> tuple[int, list[Image]]:
-        """See ``Frames``.
+    def steps(self) -> Generator[int, list[int] | None, dict[int, bytes]]:
+        """See ``DecodedFrames``."""
+        contents, state = yield from helper.steps(_steps, self.path, self.settings)
+        self._take_over(state)
+        found: dict[int, bytes] = contents
+        return found
 
-        Raises:
-            UnreadableError: there is not one frame, or the helper died on the video; the message says by what signal.
-        """
-        helper = getattr(_of_thread, "helper", None)
-        if helper is None:
-            helper = _of_thread.helper = _Helper()
-        try:
-            self.count, self.size, self.decoded, numbers, contents = helper.ask(self.path, self.settings, choose)
-        except (EOFError, OSError):
-            _of_thread.helper = None
-            raise UnreadableError(f"its decoder crashed ({helper.end()})") from None
-        except BaseException:
-            _of_thread.helper = None  # what it would still say belongs to no question
-            helper.end()
-            raise
-        assert self.count is not None
-        return self.count, [decode_jpeg(contents[number]) for number in numbers]
+    def contents(self) -> Iterator[bytes]:
+        """See ``DecodedFrames``."""
+        with contextlib.closing(helper.steps(_contents, self.path, self.settings, ahead=1)) as pieces:
+            while True:
+                try:
+                    piece = next(pieces)
+                except StopIteration as end:
+                    self._take_over(end.value)
+                    return
+                yield from piece
 
-
-class _Helper:
-    """This side of the process. Nothing but the pipe keeps it alive: it ends when this process, or thread, does."""
-
-    def __init__(self) -> None:
-        self._pipe, theirs = Pipe()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "actionpipe.video.apart", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
-                process_group=0,  # a Ctrl-C is for this process, whose end it follows
-            )
-
-    def ask(self, path: Path, settings: Settings, choose: Choose) -> Any:
-        self._pipe.send((path, settings))
-        while True:
-            kind, content = self._pipe.recv()
-            if kind == "choose":
-                self._pipe.send([int(number) for number in choose(content)])
-            elif kind == "unreadable":
-                raise UnreadableError(content)
-            else:
-                return content
-
-    def end(self) -> str:
-        """Wait for its end, and say how it came."""
-        self._pipe.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
-        self._process.kill()
-        code = self._process.wait()
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-    def __del__(self) -> None:
-        self._pipe.close()
-        self._process.kill()
-        self._process.wait()
+    def _take_over(self, state: State) -> None:
+        self.count, self.size, decoded = state
+        self.decoded += decoded
 
 
-def _serve(pipe: Connection) -> None:
-    import av
-    import cv2
-
-    av.logging.set_level(None)
-    cv2.setNumThreads(1)
-    while True:
-        path, settings = pipe.recv()
-        asked: list[Sequence[int]] = [[]]
-
-        def choose(count: int, asked: list[Sequence[int]] = asked) -> Sequence[int]:
-            pipe.send(("choose", count))
-            asked[0] = pipe.recv()
-            return asked[0]
-
-        frames = DecodedFrames(path, settings)
-        try:
-            count, contents = frames.select_encoded(choose)
-        except UnreadableError as error:
-            pipe.send(("unreadable", str(error)))
-        else:
-            chosen = {number: contents[number] for number in asked[0]}
-            pipe.send(("done", (count, frames.size, frames.decoded, asked[0], chosen)))
+def _steps(path: Path, settings: Settings) -> Generator[int, list[int] | None, tuple[dict[int, bytes], State]]:
+    frames = DecodedFrames(path, settings)
+    contents = yield from frames.steps()
+    return contents, (frames.count, frames.size, frames.decoded)
 
 
-if __name__ == "__main__":
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        _serve(Connection(int(sys.argv[1])))
+def _contents(path: Path, settings: Settings) -> Generator[list[bytes], None, State]:
+    frames = DecodedFrames(path, settings)
+    piece: list[bytes] = []
+    for content in frames.contents():
+        piece.append(content)
+        if len(piece) == BATCH_FRAMES or sum(map(len, piece)) >= MOST_BYTES:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+    return frames.count, frames.size, frames.decoded

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionpipe.errors import UserError
+from actionpipe.video import helper
 from actionpipe.video.decode import UnreadableError, decode, in_batches
 from actionpipe.video.packets import open_video
 
@@ -61,26 +62,40 @@ class Footage:
         return self.count / ((int(self.ticks[-1]) + self.last) * self.time_base)
 
 
+class UnreadableVideoError(UserError):
+    """A video that cannot be read; the message names it, and says why."""
+
+
 def read_footage(path: Path) -> Footage:
-    """Decode ``path`` once, keeping no picture.
+    """Decode ``path`` once, in a process of its own, keeping no picture.
 
     Raises:
-        UserError: there is no such file, it has no video stream, or not one frame can be decoded.
+        UnreadableVideoError: there is no such file, it has no video stream, or not one frame can be decoded.
     """
     if not path.is_file():
-        raise UserError(f"no video at {path}; give the path of a video file")
+        raise UnreadableVideoError(f"no video at {path}; give the path of a video file")
+    try:
+        footage: Footage | None = helper.call(_measure, path)
+    except UnreadableError as error:
+        raise UnreadableVideoError(f"{path} cannot be read: {error}") from None
+    if footage is None:
+        raise UnreadableVideoError(
+            f"{path} cannot be read: not one frame of it can be decoded. Copy it again, or mend it"
+        )
+    return footage
+
+
+def _measure(path: Path) -> Footage | None:
+    """None when not one frame can be decoded."""
     decoding = decode(path)
     stamps: list[int | None] = []
     first = last = None
-    try:
-        for batch in in_batches(decoding):
-            for frame in batch:
-                first, last = first or frame, frame
-                stamps.append(frame.picture.pts)
-    except UnreadableError as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+    for batch in in_batches(decoding):
+        for frame in batch:
+            first, last = first or frame, frame
+            stamps.append(frame.picture.pts)
     if first is None or last is None:
-        raise UserError(f"{path} cannot be read: not one frame of it can be decoded. Copy it again, or mend it")
+        return None
     time_base, stamps = _clock(first.picture.time_base, stamps)
     gap = _gap(stamps, time_base, decoding.rate)
     ticks = _increasing(stamps, gap)

@@ -1,6 +1,7 @@
 """The frames of one clip by number: from the JPEG files that extraction stored, or straight from the video."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -110,33 +111,43 @@ class DecodedFrames:
         Raises:
             UnreadableError: there is not one frame; the message is the reason that the manifest would have.
         """
-        chosen: list[int] = []
+        chosen: list[int] | None = None
+        with contextlib.closing(self.steps()) as steps:
+            while True:
+                try:
+                    count = steps.send(chosen)
+                except StopIteration as end:
+                    contents = end.value
+                    break
+                chosen = _chosen(choose, count)
+        assert chosen is not None and self.count is not None
+        return self.count, [decode_jpeg(contents[number]) for number in chosen]
 
-        def remember(count: int) -> Sequence[int]:
-            chosen[:] = _chosen(choose, count)
-            return chosen
+    def steps(self) -> Generator[int, list[int] | None, dict[int, bytes]]:
+        """Yields the number of frames, once or twice, is sent those chosen, and returns their JPEG files by number.
 
-        count, contents = self.select_encoded(remember)
-        return count, [decode_jpeg(contents[number]) for number in chosen]
-
-    def select_encoded(self, choose: Choose) -> tuple[int, dict[int, bytes]]:
-        """The number of frames, and JPEG files of those chosen, perhaps of more, by number; raises as ``select``."""
+        Raises as ``select``.
+        """
         table = read_packets(self.path)
         guess = len(table.packets)
-        numbers = _chosen(choose, guess) if guess else []
+        numbers = ((yield guess) or []) if guess else []
         contents = self._from_groups(table, numbers)
         if contents is None:
             contents = dict(self._encoded(set(numbers)))
         assert self.count is not None
         if self.count != guess:
-            numbers = _chosen(choose, self.count)
+            numbers = (yield self.count) or []
             if not contents.keys() >= set(numbers):
                 contents = dict(self._encoded(set(numbers)))
-        return self.count, contents
+        return {number: contents[number] for number in numbers}
+
+    def contents(self) -> Iterator[bytes]:
+        """The JPEG files of all frames in order, one at a time; raises as ``select``."""
+        return (content for _, content in self._encoded(None))
 
     def __iter__(self) -> Iterator[Image]:
         """See ``Frames``; raises as ``select`` does."""
-        return (decode_jpeg(content) for _, content in self._encoded(None))
+        return (decode_jpeg(content) for content in self.contents())
 
     def _encoded(self, numbers: Container[int] | None) -> Iterator[tuple[int, bytes]]:
         """Decode the whole video; number and JPEG file of the frames of these ``numbers``, None being all."""

@@ -1,6 +1,7 @@
 """The scores of a video's windows, from clean frames, in one pass over the file."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionpipe.errors import UserError
+from actionpipe.video import helper
 from actionpipe.video.decode import UnreadableError, decode, in_batches
 from actionpipe.video.encode import Encoder, fit
-from actionpipe.video.footage import Footage
+from actionpipe.video.footage import Footage, UnreadableVideoError
 from actionpipe.video.frames import DecodedFrames
 from actionpipe.video.manifest import Settings
 from actionpipe.windows.held import HeldFrames
@@ -53,6 +55,7 @@ def score_windows(recognizer: Any, footage: Footage, windows: Sequence[Window], 
     Raises:
         UserError: the recogniser learnt from frames sampled in time, the video has changed since ``footage`` was read,
             or a model that has no feature maps is asked for heat.
+        UnreadableVideoError: the video cannot be decoded.
     """
     return list(_score(recognizer, footage, windows, heat=heat))
 
@@ -63,7 +66,7 @@ def _score(recognizer: Any, footage: Footage, windows: Sequence[Window], *, heat
     last_window = {number: place for place, numbers in enumerate(sampled) for number in numbers}
     place = 0
     held: dict[int, bytes] = {}
-    for number, content in _compressed(footage, last_window, recognizer.settings):
+    for number, content in _compressed(footage, last_window.keys(), recognizer.settings):
         held[number] = content
         while place < len(windows) and max(sampled[place]) <= number:
             window = windows[place]
@@ -83,19 +86,29 @@ def _choose(recognizer: Any, count: int) -> list[int]:
     return [int(index) for index in np.asarray(chosen["frame_inds"]).reshape(-1)]
 
 
-def _compressed(footage: Footage, numbers: dict[int, int], settings: Settings) -> Iterator[tuple[int, bytes]]:
+def _compressed(footage: Footage, numbers: Iterable[int], settings: Settings) -> Iterator[tuple[int, bytes]]:
     """Number and JPEG file of the wanted frames, in order."""
+    try:
+        with contextlib.closing(helper.steps(_compress, footage, frozenset(numbers), settings, ahead=1)) as pieces:
+            for piece in pieces:
+                yield from piece
+    except (UnreadableError, ValueError) as error:
+        raise UnreadableVideoError(f"{footage.path} cannot be read: {error}") from None
+
+
+def _compress(footage: Footage, numbers: Container[int], settings: Settings) -> Iterator[list[tuple[int, bytes]]]:
+    """What a helper does: those of a batch of frames at a time."""
     encoder = Encoder(settings.quality, settings.short_side)
     encoder.size = fit(footage.size, settings.short_side)
     number = 0
-    try:
-        for batch in in_batches(decode(footage.path)):
-            for frame in batch:
-                number += 1
-                if number in numbers:
-                    yield number, encoder.encode(frame)
-    except (UnreadableError, ValueError) as error:
-        raise UserError(f"{footage.path} cannot be read: {error}") from None
+    for batch in in_batches(decode(footage.path)):
+        piece = []
+        for frame in batch:
+            number += 1
+            if number in numbers:
+                piece.append((number, encoder.encode(frame)))
+        if piece:
+            yield piece
 
 
 def _find_heat(recognizer: Any, frames: HeldFrames, label: int) -> "Heat":

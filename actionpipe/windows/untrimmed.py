@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from actionpipe.errors import UserError
 from actionpipe.recognizer import Prediction
-from actionpipe.video.footage import read_footage
+from actionpipe.video.footage import UnreadableVideoError, read_footage
 from actionpipe.windows.multiscale import SCALES, average_windows
 from actionpipe.windows.scored import score_windows
 from actionpipe.windows.window import cut_windows
@@ -30,10 +29,10 @@ def stream_untrimmed(recognizer: Any, videos: Sequence[Path]) -> tuple[str, Iter
 def _predict(recognizer: Any, video: Path) -> Prediction:
     try:
         footage = read_footage(video)
-    except UserError as error:
+        windows = cut_windows(footage, 1.0, 1.0)
+        rows = np.stack([scored.probabilities for scored in score_windows(recognizer, footage, windows)])
+    except UnreadableVideoError as error:
         return Prediction(video, 0, {}, str(error))
-    windows = cut_windows(footage, 1.0, 1.0)
-    rows = np.stack([scored.probabilities for scored in score_windows(recognizer, footage, windows)])
     scores = average_windows(rows)
     order = (-scores).argsort(kind="stable")
     return Prediction(video, len(footage.times), {recognizer.classes[index]: float(scores[index]) for index in order})
