@@ -143,15 +143,21 @@ def quiet_start() -> None:
     sys.excepthook = hook
 
 
-def obey() -> None:
-    """For a process that another one has started: leave Ctrl-C to that one, end by SIGTERM at once, and with it."""
+def obey(parent: int | None = None) -> None:
+    """For a process that another one has started: leave Ctrl-C to that one, end by SIGTERM at once, and with it.
+
+    ``parent``: see ``end_with_parent``.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
+    end_with_parent(parent)
 
 
-def end_with_parent() -> None:
-    """End this process when the one that started it has gone, however that was ended."""
-    parent = os.getppid()
+def end_with_parent(parent: int | None = None) -> None:
+    """End this process when the one that started it has gone, however that was ended.
+
+    ``parent``: the process id of that one, which may have gone before this is called; the present parent when None.
+    """
+    parent = parent or os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -29,6 +29,14 @@ def stage(how: str) -> None:
     elif how == "workers":
         from actionpipe.video.workers import run_all
         list(run_all(time.sleep, [600, 600], 2))
+    elif how == "decoding":
+        from actionpipe.video import helper
+        helper.call(time.sleep, 600)
+    elif how == "lanes":
+        from concurrent.futures import ThreadPoolExecutor
+        from actionpipe.video import helper
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: helper.call(time.sleep, 600), range(2)))
     elif how == "swallowed":
         while True:
             try:
@@ -71,11 +79,11 @@ def wait_for_children(process, number):
     time.sleep(0.3)
 
 
-CHILDREN = {"child": 1, "several": 3, "threads": 2, "workers": 2}
+CHILDREN = {"child": 1, "several": 3, "threads": 2, "workers": 2, "decoding": 1, "lanes": 2}
 
 
 @pytest.mark.parametrize("to_all", [True, False])
-@pytest.mark.parametrize("how", ["alone", "child", "several", "threads", "workers", "collected"])
+@pytest.mark.parametrize("how", ["alone", "child", "several", "threads", "workers", "decoding", "lanes", "collected"])
 def test_ctrl_c_ends_all_with_one_line(tmp_path, how, to_all):
     process = start(tmp_path, how)
     assert process.stdout.readline() == "ready\n"
@@ -114,10 +122,11 @@ def test_a_second_ctrl_c_ends_what_does_not_listen(tmp_path):
     assert (process.returncode, said) == (130, f"{MESSAGE}\n")
 
 
-def test_what_a_killed_command_has_started_ends_with_it(tmp_path):
-    process = start(tmp_path, "several")
+@pytest.mark.parametrize("how", ["several", "decoding"])
+def test_what_a_killed_command_has_started_ends_with_it(tmp_path, how):
+    process = start(tmp_path, how)
     process.stdout.readline()
-    wait_for_children(process, 3)
+    wait_for_children(process, CHILDREN[how])
     below = descendants(process.pid)
     process.kill()
     process.wait()

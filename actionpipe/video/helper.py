@@ -141,7 +141,7 @@ class _Helper:
         self.pipe, theirs = Pipe()
         with theirs, stopping.deaf():
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "actionpipe.video.helper", str(theirs.fileno())],
+                [sys.executable, "-m", "actionpipe.video.helper", str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env={
@@ -213,6 +213,6 @@ def _that_travels(error: Exception) -> Exception:
 
 
 if __name__ == "__main__":
-    stopping.obey()
+    stopping.obey(parent=int(sys.argv[2]))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         _serve(Connection(int(sys.argv[1])))

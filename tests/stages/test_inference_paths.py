@@ -1,6 +1,7 @@
 """The ways to one submission: engines, frames or videos, every frame or only those that matter, a run or its pieces."""
 
 import functools
+import itertools
 import shutil
 from types import SimpleNamespace
 
@@ -19,6 +20,8 @@ from actionpipe.stages import inference
 from actionpipe.stages.extract import extract
 from actionpipe.stages.postprocess import postprocess
 from actionpipe.stages.preprocess import preprocess
+from actionpipe.video.apart import FramesApart
+from actionpipe.video.decode import UnreadableError
 
 RULES = [
     {"kind": "detect", "label": "still", "when": ["left", "right"], "detected": "ball", "score": 0.3, "more_than": 30},
@@ -113,6 +116,10 @@ def scores_of(tiny):
     return pd.read_csv(tiny.workspace.scores("clips", 0, "test")).set_index("video_filename")
 
 
+def labels_of(tiny):
+    return pd.read_csv(tiny.workspace.final).set_index("video_filename")["class"].to_dict()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_an_engine_gives_the_reference_s_scores_boxes_and_submission(fresh, reference, run, engine):
@@ -182,6 +189,52 @@ def test_a_video_that_cannot_be_read_gets_the_fallback_label(fresh, run):
     final = pd.read_csv(fresh.workspace.final).set_index("video_filename")["class"]
     assert list(final.index) == fresh.test
     assert final[fresh.test[2]] == "still"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0, 7])
+def test_a_video_that_crashes_the_decoder_gets_the_fallback_label_and_the_others_theirs(fresh, lazy, run, crash, after):
+    shutil.rmtree(fresh.workspace.frames("test"))
+    crash(fresh.test[2], after=after)
+    fresh.write_competition(fallback="still")
+    given = ("--precision", "fp32", "--videos", fresh.root / "test_videos")
+    result = run(fresh, *given, code=3)
+    assert "its decoder crashed (SIGSEGV)" in result.stdout and fresh.test[2] in result.stdout
+    final, wanted = labels_of(fresh), labels_of(lazy)
+    assert final.pop(fresh.test[2]) == "still"
+    del wanted[fresh.test[2]]
+    assert final == wanted
+    assert scores_of(fresh).equals(scores_of(lazy).drop(index=fresh.test[2]))
+    assert "4 of them current" in run(fresh, *given, code=3).stdout
+    assert run(fresh, *given, "--allow-unreadable").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seen", [0, 2])
+def test_a_video_that_crashes_the_decoder_only_where_the_detector_looks(fresh, lazy, run, monkeypatch, seen):
+    """Of a long video, scoring decodes but some groups of pictures."""
+    shutil.rmtree(fresh.workspace.frames("test"))
+    contents = FramesApart.contents
+
+    def crash(self):
+        yield from itertools.islice(contents(self), seen if self.path.name == fresh.test[2] else None)
+        if self.path.name == fresh.test[2]:
+            raise UnreadableError("its decoder crashed (SIGSEGV)")
+
+    monkeypatch.setattr(FramesApart, "contents", crash)
+    # So many boxes that frame after frame has to be looked at.
+    fresh.write_competition(fallback="still", rules=[{**rule, "more_than": 100} for rule in RULES])
+    given = ("--precision", "fp32", "--videos", fresh.root / "test_videos")
+    result = run(fresh, *given, code=3)
+    assert "its decoder crashed (SIGSEGV)" in result.stdout and fresh.test[2] in result.stdout
+    assert list(scores_of(fresh).index) == fresh.test
+    coverage = pd.read_csv(fresh.workspace.coverage("boxes", 0, "test"))
+    assert list(coverage["video"]) == [name for name in fresh.test if name != fresh.test[2]]
+    final = labels_of(fresh)
+    assert list(final) == fresh.test and final[fresh.test[2]] == "still"
+    before = fresh.workspace.final.read_bytes()
+    assert "4 of them current" in run(fresh, *given, code=3).stdout
+    assert fresh.workspace.final.read_bytes() == before
 
 
 @pytest.mark.slow
