@@ -1,10 +1,9 @@
-"""Copies a video with something drawn on it. It is decoded in one helper process and encoded in another."""
+"""Copies a video, with its sound and with something drawn on it, in a process of its own."""
 
-import contextlib
-import itertools
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,9 @@ from actionpipe.errors import UserError
 from actionpipe.video import helper
 from actionpipe.video.decode import Image, UnreadableError, decode, in_batches
 from actionpipe.video.footage import Footage, UnreadableVideoError
+
+Draw = Callable[[Image, int], None]
+"""Draws in place on a frame, uint8 (H, W, 3), RGB, of the number given, from 1."""
 
 
 @dataclass(frozen=True)
@@ -28,49 +30,32 @@ class Heard:
     """Packets that could not be decoded or written."""
 
 
-def copy_video(path: Path, footage: Footage, draw: Callable[[Image, int], None]) -> Heard | None:
+def copy_video(path: Path, footage: Footage, prepare: Callable[..., Draw], *given: Any) -> Heard | None:
     """Write the copy to ``path``; what has become of the sound, None where there is none.
 
-    ``draw`` is called with each frame, uint8 (H, W, 3), RGB, to be changed in place, and its number from 1.
+    ``prepare(*given)`` makes what draws on the frames. It is called in the other process, so all can be pickled.
 
     Raises:
-        UnreadableVideoError: the video, or its sound, cannot be decoded.
-        UserError: the video has changed since ``footage`` was read, or cannot be encoded.
+        UnreadableVideoError: the video, or its sound, crashes the decoder, or cannot be opened any more.
+        UserError: the video has changed since ``footage`` was read, or cannot be encoded; or as ``prepare`` raises.
     """
-    number = 0
     try:
-        with (
-            contextlib.closing(helper.steps(_pictures, footage, ahead=1)) as batches,
-            contextlib.closing(helper.Run(_film, path, footage)) as film,
-        ):
-            film.ask()
-            for image in itertools.islice(itertools.chain.from_iterable(batches), footage.count):
-                number += 1
-                draw(image, number)
-                film.receive()  # the frame before is written
-                film.ask(image)
-            film.receive()
-            if number < footage.count:
-                raise UserError(
-                    f"{footage.path} has other frames than a moment ago; run again when nothing writes to it"
-                )
-            film.ask()
-            with contextlib.suppress(StopIteration):
-                film.receive()
-            heard: Heard | None = film.result
+        heard: Heard | None = helper.call(_copy, path, footage, prepare, given)
     except UnreadableError as error:
         raise UnreadableVideoError(f"{footage.path} cannot be read: {error}") from None
     return heard
 
 
-def _pictures(footage: Footage) -> Iterator[list[Image]]:
-    for batch in in_batches(decode(footage.path)):
-        yield [np.require(frame.to_image(size=footage.size), requirements=["C"]) for frame in batch]
-
-
-def _film(path: Path, footage: Footage) -> Generator[None, Image | None, Heard | None]:
-    """Is sent one frame after another, and None after the last."""
+def _copy(path: Path, footage: Footage, prepare: Callable[..., Draw], given: tuple[Any, ...]) -> Heard | None:
+    draw = prepare(*given)
     with open_sound(footage.path) as sound, open_film(path, footage, sound) as film:
-        while (image := (yield)) is not None:
-            film.add(image)
+        for batch in in_batches(decode(footage.path)):
+            for frame in batch:
+                if film.number == footage.count:
+                    break
+                image = np.require(frame.to_image(size=footage.size), requirements=["C", "W"])
+                draw(image, film.number + 1)
+                film.add(image)
+        if film.number < footage.count:
+            raise UserError(f"{footage.path} has other frames than a moment ago; run again when nothing writes to it")
     return None if sound is None else Heard(sound.codec, sound.copied, sound.lost)

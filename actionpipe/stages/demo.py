@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actionpipe.demo.copy import Heard
-    from actionpipe.video.decode import Image
     from actionpipe.video.footage import Footage
 
 SUFFIXES = (".mp4", ".m4v")
@@ -83,10 +82,11 @@ def demonstrate(
     if not checkpoint.is_file():
         raise UserError(f"no checkpoint at {checkpoint}; give --checkpoint results/MEMBER/fold0/best.pth")
     from actionpipe import files
-    from actionpipe.demo.boxes import Boxes, read_boxes
+    from actionpipe.demo.boxes import read_boxes
     from actionpipe.demo.copy import copy_video
+    from actionpipe.demo.drawing import Drawing, prepare
+    from actionpipe.demo.layout import lay_out
     from actionpipe.demo.lettering import find_font
-    from actionpipe.demo.overlay import Overlay
     from actionpipe.demo.timeline import describe
     from actionpipe.video.encode import fit
     from actionpipe.video.footage import read_footage
@@ -102,27 +102,15 @@ def demonstrate(
         letters, lacking = find_font([*model.classes, *labels], font)
         scored = score_windows(model, footage, windows, heat=heat)
         shown = shown_windows(windows, footage)
-        overlay = Overlay(footage, scored, shown, model.classes, letters, top)
-        boxes = (
-            Boxes(table, footage.size, letters, fit(footage.size, model.settings.short_side))
-            if table is not None
-            else None
-        )
-
-        def draw(image: "Image", number: int) -> None:
-            found = scored[int(shown[number - 1])]
-            if found.heat is not None:
-                found.heat.lay(image, number)
-            if boxes is not None:
-                boxes.draw(image, number)
-            overlay.draw(image, number)
-
-        sound = copy_video(temporary, footage, draw)
+        stored = fit(footage.size, model.settings.short_side)
+        drawing = Drawing(footage, scored, shown, model.classes, letters, top, table, stored)
+        sound = copy_video(temporary, footage, prepare, drawing)
         timeline = describe(model, checkpoint, footage, scored, shown, None if everything else top)
     files.write_json(out.with_suffix(".json"), timeline)
     _tell(out, footage, len(windows), sound)
-    drawn = overlay.layout.rows
-    if drawn < min(top, len(model.classes)):
+    wanted = min(top, len(model.classes))
+    drawn = lay_out(footage.size, wanted).rows
+    if drawn < wanted:
         print(f"note: frames of {footage.size[0]}x{footage.size[1]} pixels have room for {drawn} classes, not {top}")
     if lacking:
         print(f"note: no font here has the letters {lacking[:40]}; give one that has them with --font")

@@ -31,7 +31,7 @@ def call(function: Callable[..., Any], *given: Any) -> Any:
         UnreadableError: the helper died of it; the message says by what signal.
         Exception: what the function raised.
     """
-    run = Run(function, *given)
+    run = _Run(function, *given)
     with contextlib.closing(run), contextlib.suppress(StopIteration):
         run.receive()
     return run.result
@@ -42,7 +42,7 @@ def steps(function: Callable[..., Any], *given: Any, ahead: int = 0) -> Generato
 
     ``ahead``: so many pieces are made before they are asked for, where nothing is sent.
     """
-    run = Run(function, *given)
+    run = _Run(function, *given)
     with contextlib.closing(run):
         for _ in range(ahead):
             run.ask()
@@ -56,7 +56,7 @@ def steps(function: Callable[..., Any], *given: Any, ahead: int = 0) -> Generato
             answer = yield piece
 
 
-class Run:
+class _Run:
     """One run of a function in a helper, which nobody else has until the run is over or closed.
 
     The errors of ``call`` come out of ``ask`` and ``receive``.

@@ -19,7 +19,7 @@ from actionpipe.windows.held import HeldFrames
 from actionpipe.windows.window import Window
 
 if TYPE_CHECKING:
-    from actionpipe.windows.heat import Heat
+    from actionpipe.windows.heat_map import Heat
 
 
 @dataclass(frozen=True)

@@ -113,19 +113,19 @@ def test_demo(videos, tmp_path, crash, capsys, monkeypatch, after):
     assert len(read_clip(tmp_path / "c.mp4")) == 60
 
 
-@pytest.mark.parametrize("what", ["_compress", "_pictures", "_film"])
+@pytest.mark.parametrize("what", ["_compress", "_copy"])
 def test_demo_of_a_video_that_crashes_only_later_on_leaves_nothing_behind(videos, tmp_path, monkeypatch, what):
     from actionpipe.stages.demo import demonstrate
     from actionpipe.video import helper
 
-    begin = helper.Run.__init__
+    begin = helper._Run.__init__
 
     def begin_and_die(self, function, *given):
         begin(self, function, *given)
         if function.__name__ == what:
             self._helper.process.kill()
 
-    monkeypatch.setattr(helper.Run, "__init__", begin_and_die)
+    monkeypatch.setattr(helper._Run, "__init__", begin_and_die)
     (tmp_path / "best.pth").write_bytes(b"weights")
     with pytest.raises(UserError, match=r"a\.mp4 cannot be read: its decoder crashed \(SIGKILL\)"):
         demonstrate(videos / "a.mp4", tmp_path / "out.mp4", Colours, tmp_path / "best.pth")

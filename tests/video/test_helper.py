@@ -106,7 +106,7 @@ def test_a_run_left_early_leaves_the_helper_as_it_was():
             next(steps)
         steps.close()
         assert helper.call(pid) == before
-    run = helper.Run(count, 3)
+    run = helper._Run(count, 3)
     run.close()
     assert helper.call(pid) == before
     unused = helper.steps(count, 3)  # not begun
