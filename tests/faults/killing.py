@@ -97,8 +97,13 @@ class Killer:
         replace_tree(self.root, self.snapshots / "start")
         self.server = StageServer(self.log)
 
-    def run(self, stage: Stage, *, at: int = 0, after: float | None = None) -> tuple[int, float]:
-        """Run a stage, and kill it at an event or after so many seconds; its status and how long it ran."""
+    def run(
+        self, stage: Stage, *, at: int = 0, after: float | None = None, by: int = signal.SIGKILL
+    ) -> tuple[int, float]:
+        """Run a stage, and kill it at an event or after so many seconds; its status and how long it ran.
+
+        ``by``: another signal that is sent after so many seconds, to all its processes, as a terminal does.
+        """
         self.counter.unlink(missing_ok=True)
         environment = {ROOT: str(self.root), COUNTER: str(self.counter), AT: str(at)}
         started = time.monotonic()
@@ -107,7 +112,7 @@ class Killer:
             time.sleep(max(0.0, started + after - time.monotonic()))
             while os.getpgid(pid) != pid:  # it has not made itself a group yet
                 time.sleep(0.001)
-            os.killpg(pid, signal.SIGKILL)
+            os.killpg(pid, by)
         status = self.server.ask(wait=pid)["status"]
         return status, time.monotonic() - started
 
@@ -163,6 +168,19 @@ class Killer:
                 f"{path} is left over" for path in sorted(hidden(self.root) - whole.hidden - artefacts_now.keys())
             ]
         return Kill(name, "event" if by_event else "time", seconds, where, faults)
+
+    def interrupt(self, name: str, chance: random.Random) -> tuple[int, str]:
+        """Press Ctrl-C at a random moment of a stage; its status and what it printed."""
+        whole, stage = self.learn(name), self.stages[name]
+        share = chance.random()
+        for _attempt in range(20):
+            self.put_back(stage)
+            self.log.unlink(missing_ok=True)
+            status, _ = self.run(stage, after=share * whole.seconds, by=signal.SIGINT)
+            if status != 0:
+                break
+            share *= 0.8
+        return status, self.said()
 
     def _where(self) -> str:
         return self.counter.with_suffix(".killed").read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import pkgutil
+import signal
 import sys
 import threading
 from typing import Any, NoReturn
@@ -67,6 +68,7 @@ def begin(request: dict[str, Any]) -> None:
 
 def run(arguments: list[str]) -> int:
     """``actionpipe <arguments>`` in this process; the processes that it would start are forks of it."""
+    from actionpipe import stopping
     from actionpipe.command import guarded
     from actionpipe.main import app
     from actionpipe.processes import Processes
@@ -77,8 +79,11 @@ def run(arguments: list[str]) -> int:
         if self.count > 1 or self.nodes > 1:
             return started(self, module, *more)
         sys.stdout.flush()
-        pid = os.fork()
+        with stopping.deaf():
+            pid = os.fork()
         if pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             os.environ.update(self.environment())
             status = 1
             try:
@@ -94,7 +99,11 @@ def run(arguments: list[str]) -> int:
 
     Processes.run = forked  # type: ignore[method-assign]
     sys.argv = ["actionpipe", *arguments]
-    return guarded(app())
+    with stopping.heeded():
+        status = guarded(app())
+        if stopping.Stop.status:
+            stopping.leave()
+    return status
 
 
 def end(status: int) -> NoReturn:

@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent / "preload"))
 from killing import Killer, shares
 from material import stages
 
+from actionpipe import stopping
+
 SHARES = {name: stage.kills for name, stage in stages(Path(), Path()).items() if stage.kills}
 
 
@@ -47,6 +49,16 @@ def test_a_killed_stage_ends_as_one_that_was_not(
     ]
     record_property("kills", "\n".join(lines))
     assert equal == len(found), "\n".join(lines)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", SHARES)
+def test_ctrl_c_ends_any_stage_with_a_line(name: str, killer: Killer, request: pytest.FixtureRequest) -> None:
+    status, said = killer.interrupt(name, random.Random(f"{request.config.getoption('--kill-seed')} {name} Ctrl-C"))
+    assert status == 130, said
+    assert said.count(stopping.MESSAGE) == 1, said
+    assert "Traceback" not in said, said
 
 
 @pytest.mark.parametrize("kills", [20, 57, 200])
