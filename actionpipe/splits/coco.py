@@ -13,6 +13,8 @@ from actionpipe.splits.lists import Clip
 from actionpipe.video.manifest import Entry, Manifest
 
 FRAME_NAME = "img_{frame:05d}.jpg"
+_MOST_ID = 2**53
+"""pycocotools keeps ids as float64, which has no whole numbers one by one beyond this."""
 ANEW = "to write it anew, type: python preprocess.py"
 
 
@@ -199,6 +201,8 @@ def read_coco(path: Path) -> Coco:
 def _integer(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{str(value)[:100]} is no whole number")
+    if abs(value) > _MOST_ID:
+        raise ValueError(f"{str(value)[:20]}... is too large a number")
     return value
 
 

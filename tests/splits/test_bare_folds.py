@@ -93,6 +93,14 @@ def test_what_is_no_coco_file_is_told(tmp_path: Path) -> None:
             refuse_bare_folds(workspace, DETECTOR, [0])
 
 
+@pytest.mark.parametrize("number", [2**53 + 1, 10**400, True, 1.5])
+def test_an_id_that_can_be_none_is_told(tmp_path: Path, number: object) -> None:
+    workspace = fill(tmp_path, [0], [0])
+    workspace.train_coco(0).write_text(json.dumps(coco([{"id": number}])))
+    with pytest.raises(UserError, match="number"):
+        refuse_bare_folds(workspace, DETECTOR, [0])
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["ball", "bat"]), st.booleans()), max_size=12))
 def test_a_fold_is_called_untrainable_exactly_when_it_is(drawn: list[tuple[str, str, bool]]) -> None:
     boxes = [box(directory, label, crowd=crowd) for directory, label, crowd in drawn]
