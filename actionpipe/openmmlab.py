@@ -1,6 +1,6 @@
 """The ONE place that knows how mmaction2, mmdet, mmcv and mmengine are made to run on current torch.
 
-Call ``activate()`` before the first import of any of them. It does eight things, each only where it is needed:
+Call ``activate()`` before the first import of any of them. It does ten things, each only where it is needed:
 
 1. ``mmcv._ext``: mmcv is installed without its compiled operators; a module stands in whose ``nms``,
    ``roi_align_forward`` and ``roi_align_backward`` are torchvision's. Every other operator raises when called.
@@ -11,6 +11,8 @@ Call ``activate()`` before the first import of any of them. It does eight things
 6. mmengine reads all metafiles of a model zoo to find a config whose name is its path.
 7. What they import for lane lines, poses, drawings and tracks is put off until it is called: a third of their start.
 8. mmengine imports whatever a config's ``type`` names when it is not registered; ours builds registered classes only.
+9. mmengine's reader of data files unpickles, and builds the Python objects that YAML names; ours takes plain data.
+10. mmengine downloads whatever a name of a file looks like an address; ours opens files, and the addresses of a recipe.
 """
 
 import contextlib
@@ -25,6 +27,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from actionpipe import numpy2
+from actionpipe.errors import UserError
 from actionpipe.later import put_off
 
 PRESENTED_MMCV = "2.1.0"
@@ -54,6 +57,8 @@ def activate() -> None:
         find_bases_by_name()
         refuse_unsafe_pickles()
         refuse_imports_by_type()
+        refuse_objects_in_data()
+        refuse_addresses()
 
 
 def _import_mmaction() -> None:
@@ -255,3 +260,66 @@ def refuse_imports_by_type() -> None:
         return found if any(one.module_dict.get(name) is found for one in registries) else None
 
     registry.get_object_from_string = get_registered
+
+
+def refuse_objects_in_data() -> None:
+    """Let ``mmengine.load`` read plain data: some registered classes call it with what a setting of theirs names."""
+    import yaml
+    from mmengine.fileio.handlers import pickle_handler, yaml_handler
+
+    def load(_: Any, file: Any, **__: Any) -> NoReturn:
+        raise UserError(
+            f"{getattr(file, 'name', 'a file')} is a pickle, which could run code when it is loaded; recipes read JSON"
+        )
+
+    pickle_handler.PickleHandler.load_from_fileobj = load
+    yaml_handler.Loader = yaml.SafeLoader
+
+
+_named: set[str] = set()
+"""Addresses of weights that recipes name themselves."""
+
+
+def allow_addresses(recipe: Any) -> None:
+    """Let mmengine download what a recipe, as its author wrote it, names as its weights."""
+    pending = [recipe]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (dict, list, tuple)):
+            pending += node.values() if isinstance(node, dict) else node
+        elif isinstance(node, str) and "://" in node:
+            _named.add(node)
+
+
+def refuse_addresses() -> None:
+    """Open local files only: no setting or name of a file lets anything else be fetched."""
+    from mmengine.fileio import FileClient
+    from mmengine.fileio.backends import BaseStorageBackend, registry_utils
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    class Elsewhere(BaseStorageBackend):  # type: ignore[misc]
+        """Stands for every backend that is no disk."""
+
+        def __init__(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def get(self, filepath: Any) -> NoReturn:
+            raise UserError(f"{filepath} is an address; only files of this machine are opened. Fetch it first")
+
+        get_text = get_local_path = get
+
+    for backends in (registry_utils.backends, registry_utils.prefix_to_backends, FileClient._backends):
+        for name in set(backends) - {"local", "disk", ""}:
+            backends[name] = Elsewhere
+    FileClient._prefix_to_backends.update(dict.fromkeys(FileClient._prefix_to_backends, Elsewhere))
+    load = CheckpointLoader.load_checkpoint.__func__
+
+    def load_checkpoint(cls: Any, filename: Any, *args: Any, **kwargs: Any) -> Any:
+        if "://" in str(filename) and str(filename) not in _named:
+            raise UserError(
+                f"the network would download {filename}, which its recipe does not name; starting weights are named by "
+                "`weights: FILE` beside the member"
+            )
+        return load(cls, filename, *args, **kwargs)
+
+    CheckpointLoader.load_checkpoint = classmethod(load_checkpoint)

@@ -16,6 +16,8 @@ WHEEL = "mmaction::"
 
 
 _PLAIN = re.compile(r"\w[\w.+-]*")
+_LONGEST = 250
+"""Letters of a name; a file's can have 255 bytes."""
 FOLDERS = "ACTIONPIPE_RECIPES"
 """The environment variable by which ``--recipes`` reaches the processes that a command starts; as PATH is written."""
 Recipe = str | Path
@@ -52,6 +54,8 @@ def recipe_file(name: Recipe) -> Path:
         if name.suffix == ".py" and name.is_file():
             return name
         raise UserError(f"no recipe at '{name}'; a recipe of your own is a file that ends in .py")
+    if len(name) > _LONGEST:
+        raise UserError(f"recipe {name[:60]!r} … is no name of a recipe: it has {len(name):,} letters")
     if name.startswith(WHEEL):
         return _wheel_file(name)
     if not _PLAIN.fullmatch(name):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -89,12 +90,13 @@ class Recognizer:
         openmmlab.activate()
         models.register()
         from actionpipe.training import recipe as recipes
+        from actionpipe.training.building import said_by
         from actionpipe.training.overrides import plain_overrides
         from actionpipe.training.weights import read_weights
 
         weights = read_weights(self.checkpoint)
         told = weights.meta if recipe is None else {}
-        if recipe is None and not isinstance(told.get("recipe"), str):
+        if recipe is None and not (isinstance(told.get("recipe"), str) and told["recipe"]):
             raise UserError(
                 f"{self.checkpoint} does not say what recipe it was trained with; name it: --recipe slowfast_r50, or "
                 "one of mmaction2's: --recipe mmaction::recognition/…"
@@ -102,19 +104,23 @@ class Recognizer:
         # What is typed may be a path; what the file says is a name and nothing else.
         named: Recipe = typed(recipe) if recipe else told["recipe"]
         self.name = str(named)
-        self._made_from = {"recipe": recipe_digest(named)}
-        self.overrides = plain_overrides((told.get("overrides") or {}) if overrides is None else overrides)
+        told_by = self.checkpoint if recipe is None else None
+        with said_by(told_by):
+            self._made_from = {"recipe": recipe_digest(named)}
+            self.overrides = plain_overrides((told.get("overrides") or {}) if overrides is None else overrides)
         # As the frames were stored that it learnt from: numbers are those of inference.sh then.
         self.settings = _settings(weights.meta.get("frames"), self.checkpoint)
         self.classes = _class_names(classes, weights.classes, self.checkpoint)
         self.engine = choose_engine(engine, precision, _one_process(device))
-        self.recipe = recipes.load(named, self.overrides)
-        self.protocol = describe(self.recipe, protocol)
-        """What was averaged over, in words."""
-        self.needed = frames_needed(self.recipe, protocol)
-        """With so many frames no clip of a video repeats a frame, and no two clips are the same."""
-        apply_protocol(self.recipe, protocol)
-        self.input = ClipInput(self.recipe)
+        with said_by(told_by):
+            self.recipe = recipes.load(named, self.overrides)
+            recipes.set_classes(self.recipe, len(self.classes))
+            self.protocol = describe(self.recipe, protocol)
+            """What was averaged over, in words."""
+            self.needed = frames_needed(self.recipe, protocol)
+            """With so many frames no clip of a video repeats a frame, and no two clips are the same."""
+            apply_protocol(self.recipe, protocol)
+            self.input = ClipInput(self.recipe)
         self._views = protocol
         self._scorer: Any = None
 
@@ -225,7 +231,16 @@ def _class_names(given: Path | str | Sequence[str] | None, known: Sequence[str] 
             f"{checkpoint} does not say what its classes are; name a file with one class a line: "
             "--classes label_map.txt"
         )
-    return list(given if given is not None else known or [])
+    names = list(given if given is not None else known or [])
+    odd = [name for name in names if not name or "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if odd or twice:
+        fault = f"{odd[0]!r} is no name" if odd else f"{twice[0][:100]!r} stands there {names.count(twice[0])} times"
+        raise UserError(
+            f"the classes {'given' if given is not None else f'that {checkpoint} says'} cannot be told apart: {fault}; "
+            "name a file with one class a line: --classes label_map.txt"
+        )
+    return names
 
 
 def _settings(told: Any, checkpoint: Path) -> "Settings":

@@ -23,6 +23,14 @@ def deep(levels):
     return value
 
 
+def laughs(levels):
+    """A list that stands ten times in a list that stands ten times in a list, as pickles and YAML can say it."""
+    value = [1] * 10
+    for _ in range(levels):
+        value = [value] * 10
+    return value
+
+
 def call(type_, **settings):
     return {"type": type_, **settings}
 
@@ -34,7 +42,7 @@ NAMES = {
     "a path without suffix": ("/tmp/evil", "no plain name"),
     "a name with dots": ("..", "no plain name"),
     "a line break": ("tsm_small\n", "no plain name"),
-    "a null": ("tsm\0small", "no plain name"),
+    "a null": ("tsm\0small", "no plain name|zero byte"),
     "climbing out of the wheel": ("mmaction::CLIMB", "leads out"),
     "an absolute path of the wheel": ("mmaction::RECIPE", "leads out"),
     "backslashes": ("mmaction::..\\..\\evil.py", "leads out"),
@@ -67,6 +75,36 @@ OVERRIDES = {
         {"model.cls_head.nms": call("__import__('pathlib').Path('MARK').touch()")},
         "suppressions of boxes",
     ),
+    "a type in a dict of its own": ({"model.backbone.type": {"type": RUNS}}, "model.backbone.type"),
+    "a type in a list": ({"model.backbone.type": [RUNS]}, "no name of a registered class"),
+    "a type that is a class's repr": ({"model.backbone.type": "<class 'os.system'>"}, "class 'os.system'"),
+    "an activation": ({"model.backbone.act_cfg": COMMAND}, RUNS),
+    "a list in a tuple": ({"model.backbone.plugins": ([{"cfg": COMMAND}],)}, RUNS),
+    "an evaluator": ({"model.evaluator": COMMAND}, RUNS),
+    "a visualiser": ({"model.visualizer": COMMAND}, "visualizer"),
+    "a sampler": ({"model.sampler": COMMAND}, RUNS),
+    "a collation": ({"model.collate_fn": COMMAND}, RUNS),
+    "a start of processes": ({"model.worker_init_fn": COMMAND}, RUNS),
+    "a hook of its own": ({"default_hooks.evil": COMMAND}, RUNS),
+    "a hook that profiles": ({"default_hooks.evil": call("ProfilerHook", json_trace_path="MARK")}, "json_trace_path"),
+    "a hook of ours": ({"default_hooks.evil": call("BestAndLastHook", key="x")}, "BestAndLastHook"),
+    "a config of a teacher": (
+        {"model": {"_delete_": True, **call("mmdet.LAD", teacher_config="MARK.py")}},
+        "teacher_config",
+    ),
+    "a pickle of channels": ({"model.cls_head": call("UniFormerHead", channel_map="evil.pkl")}, "channel_map"),
+    "a network that downloads": ({"model.backbone.type": "OmniResNet"}, "OmniResNet"),
+    "a function by its name": ({"test_pipeline": [call("TorchVisionWrapper", op="Lambda")]}, "TorchVisionWrapper"),
+    "a lazy import": ({"model.imports": ["evil"]}, "imports"),
+    "a key of another Python": ({"model.backbone.new": {"a': __import__('os').system('touch MARK'), 'b": 1}}, "no key"),
+    "a file of annotations": ({"model.ann_file": "MARK"}, "ann_file"),
+    "a prefix of data": ({"model.data_prefix": {"img": "../.."}}, "leads to another place"),
+    "an absolute path": ({"model.backbone.new": "/etc/passwd"}, "leads to another place"),
+    "a path that climbs": ({"model.backbone.new": ["a/../../b"]}, "leads to another place"),
+    "an address of a shop": ({"model.backbone.new": "s3://evil/x"}, "leads to another place"),
+    "another disk": ({"test_pipeline.1.io_backend": "http"}, "io_backend"),
+    "weights of torchvision": ({"model.backbone.pretrained": "torchvision://resnet50"}, "starting weights"),
+    "weights of OpenMMLab": ({"model.backbone.init_cfg": {"checkpoint": "open-mmlab://x"}}, "starting weights"),
     "weights from a web address": ({"model.backbone.pretrained": "http://evil/x.pth"}, "starting weights"),
     "weights by init_cfg": (
         {"model.backbone.init_cfg": call("Pretrained", checkpoint="http://evil/x.pth")},
@@ -74,49 +112,88 @@ OVERRIDES = {
     ),
     "files that climb": (
         {"initial_weights": {"_delete_": True, "files": ["../x.pth"], "url": "https://x"}},
-        "plain names",
+        "weights: FILE",
     ),
+    "another source of weights": ({"initial_weights": {"files": ["x.pth"], "url": "https://evil/x"}}, "weights: FILE"),
     "a folder of work": ({"model.work_dir": "/etc"}, "work_dir"),
     "no dict": ([1], "found list"),
     "a text": ("model.backbone.type=x", "found str"),
     "a key that is no text": ({1: 2}, "key must be a text"),
     "nested deeply": ({"model.backbone.new": deep(300)}, "nested"),
     "a value that does not fit": ({"model": 3}, "must be keys too"),
+    "no model": ({"model": None}, "without model"),
+    "no list of steps": ({"test_pipeline": ["x"]}, "list of steps"),
+    "a scope that is a list": ({"model.backbone._scope_": ["evil"]}, "the scopes are"),
+    "the same many times": ({"model.backbone.new": laughs(9)}, "values"),
+}
+# Overrides that are harmless and fit no network, or no video.
+UNFIT = {
+    "no backbone": {"model.backbone": None},
+    "a depth that there is not": {"model.backbone.depth": 19},
+    "a text for a number": {"model.backbone.depth": "x"},
+    "an unknown setting": {"model.backbone.unknown": 1},
+    "a negative width": {"model.backbone.base_channels": -1},
+    "no head": {"model.cls_head": None},
+    "another kind of network": {"model.type": "mmdet.FasterRCNN"},
+    "segments that are a text": {"model.backbone.num_segments": "x"},
+    "no mean": {"model.data_preprocessor.mean": []},
+    "an unknown average": {"model.cls_head.average_clips": "x"},
+    "an unknown setting of a step": {"test_pipeline.2.unknown": 1},
+    "clips that are a text": {"test_pipeline.0.num_clips": "x"},
+    "no clips": {"test_pipeline.0.num_clips": 0},
+    "a billion clips": {"test_pipeline.0.num_clips": 10**9},
+    "no size": {"test_pipeline.1": {"type": "Resize", "scale": "x"}},
+    "a size of nothing": {
+        "test_pipeline.1": {"type": "Resize", "scale": [0, 0], "keep_ratio": False, "_delete_": True}
+    },
+    "epochs that are a text": {"train_cfg.max_epochs": "x"},
 }
 # Of checkpoints alone.
 META = {
+    "a number of thousands of bits": ({"overrides": {"model.backbone.depth": 1 << 1000}}, "bits"),
     "a tensor": ({"overrides": {"model.backbone.depth": torch.zeros(1)}}, "type Tensor"),
     "an unknown key of frames": ({"frames": {"evil": 1}}, "evil"),
     "frames that are none": ({"frames": [1]}, "says of its frames"),
     "a text for a number": ({"frames": {"quality": "high"}}, "quality"),
     "frames of no size": ({"frames": {"short_side": -1}}, "no frames can be stored"),
     "a recipe that is no text": ({"recipe": ["tsm_small"]}, "does not say what recipe"),
+    "an empty recipe": ({"recipe": ""}, "does not say what recipe"),
+    "a long recipe": ({"recipe": "a" * 5000}, "no name of a recipe"),
+    "a detector's recipe": ({"recipe": "faster_rcnn_small"}, "no head of classes"),
+    "a recipe of poses": (
+        {"recipe": "mmaction::skeleton/stgcn/stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py"},
+        "does not classify clips",
+    ),
+    "classes that are numbers": ({"classes": [1, 2, 3]}, "does not say what its classes"),
+    "a class twice": ({"classes": ["a", "b", "a"]}, "cannot be told apart"),
+    "a class without a name": ({"classes": ["", "b"]}, "cannot be told apart"),
+    "half a letter": ({"classes": ["\ud800", "b"]}, "cannot be told apart"),
     "classes that are no list": ({"classes": {"a": 1}}, "does not say what its classes"),
 }
 
 
 def filled(value, place):
-    """``value`` with the test's own paths in it."""
+    """``value`` with the test's own paths in it; what is large stays as it is."""
     if isinstance(value, dict):
-        return {key: filled(item, place) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+        return {filled(key, place): filled(item, place) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and len(value) < 10:
         return type(value)(filled(item, place) for item in value)
-    return (
-        value.replace("RECIPE", str(place.recipe)).replace("MARK", str(place.mark)).replace("CLIMB", place.climb)
-        if (isinstance(value, str))
-        else value
-    )
+    if not isinstance(value, str):
+        return value
+    return value.replace("RECIPE", str(place.recipe)).replace("MARK", place.mark.name).replace("CLIMB", place.climb)
 
 
 class Place:
     def __init__(self, root: Path) -> None:
+        # The mark is named by its name alone: a path would be refused before the type is looked at.
         self.root, self.mark, self.recipe = root, root / "mark", root / "evil.py"
         self.recipe.write_text(f"import pathlib\npathlib.Path({str(self.mark)!r}).touch()\n")
         self.climb = "../" * len(wheel_configs().parts) + str(self.recipe).lstrip("/")
 
 
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     return Place(tmp_path)
 
 
@@ -149,9 +226,9 @@ def competition(said, place):
     recipes.load(found.recipe, found.overrides)
 
 
-def checkpoint(said, place):
+def checkpoint(said, place, state=None):
     path = place.root / "best.pth"
-    torch.save({"state_dict": {"a": torch.zeros(1)}, "meta": said}, path)
+    torch.save({"state_dict": state or {"a": torch.zeros(1)}, "meta": said}, path)
     return path
 
 
@@ -185,6 +262,19 @@ def test_overrides_of_a_file_run_nothing(openmmlab, place, door, attempt):
     if door is competition and ("tuple" in attempt or not isinstance(overrides, dict) or 1 in overrides):
         match = "overrides|override"  # YAML has no tuples, and the competition file has words of its own
     tried(door, {"overrides": overrides}, place, match)
+
+
+@pytest.mark.parametrize("attempt", UNFIT)
+def test_overrides_that_fit_nothing_have_a_message_that_names_the_file(openmmlab, place, attempt):
+    """Those that only the weights or a video show are told when they are there."""
+    from actionpipe import Recognizer
+    from actionpipe.predict.clip_scorer import build_recogniser
+    from actionpipe.training import recipe as recipes
+
+    whole = build_recogniser(recipes.load("tsm_small", {}), len(CLASSES)).state_dict()
+    said = {"classes": CLASSES, "recipe": "tsm_small", "overrides": UNFIT[attempt]}
+    with pytest.raises(UserError, match=r"best\.pth|recipe|overrides"):
+        Recognizer(checkpoint(said, place, whole), device="cpu", engine="torch").predict([video(place)])
 
 
 @pytest.mark.parametrize("door", CHECKPOINT_DOORS)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import reprlib
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,44 @@ from actionpipe.errors import UserError
 from actionpipe.files import atomic, write_json
 from actionpipe.models.ema import AverageHook
 from actionpipe.models.schedules import restore
+from actionpipe.training.building import explained
 from actionpipe.training.weights import read_torch_file
+
+AGAIN = "Begin anew with --no-resume, which sets it aside"
+_PARTS: dict[str, tuple[type, ...]] = {
+    "state_dict": (dict,),
+    "optimizer": (dict,),
+    "param_schedulers": (list,),
+    "average": (dict,),
+    "epoch": (int,),
+    "step": (int,),
+    "batch": (int,),
+    "best": (int, float),
+    "best_epoch": (int,),
+}
+"""What ``last.pth`` holds."""
+
+
+def _check_last(path: Path, checkpoint: Any, loop: Any) -> None:
+    """See that a run can go on from a checkpoint.
+
+    Raises:
+        UserError: a part is missing or of another kind, or it is of a longer run.
+    """
+    if not isinstance(checkpoint, dict):
+        raise UserError(f"{path} cannot be gone on from: it holds {type(checkpoint).__name__}, not a run. {AGAIN}")
+    checkpoint.setdefault("average", {})  # as runs without one
+    for key, kinds in _PARTS.items():
+        value: Any = checkpoint.get(key)
+        if not isinstance(value, kinds) or isinstance(value, bool) or (kinds == (int,) and value < (key == "batch")):
+            found = "is not there" if key not in checkpoint else f"is {reprlib.repr(value)[:80]}"
+            raise UserError(f"{path} cannot be gone on from: its '{key}' {found}. {AGAIN}")
+    if checkpoint["epoch"] > loop.max_epochs or checkpoint["step"] * checkpoint["batch"] > len(loop.dataloader.dataset):
+        raise UserError(
+            f"{path} cannot be gone on from: {checkpoint['epoch']} epochs and {checkpoint['step']} steps of "
+            f"{checkpoint['batch']} are more than a run of {loop.max_epochs} epochs of {len(loop.dataloader.dataset)} "
+            f"samples has. {AGAIN}"
+        )
 
 
 @HOOKS.register_module()
@@ -82,17 +120,19 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
         if not (self.resume and path.exists()):
             return
         checkpoint = read_torch_file(path)
-        _plain(runner.model).load_state_dict(checkpoint["state_dict"])
-        average = _average_of(runner)
-        if average is not None and checkpoint.get("average"):
-            average.load_state(checkpoint["average"], next(runner.model.parameters()).device)
+        _check_last(path, checkpoint, runner.train_loop)
         loop, batch = runner.train_loop, _whole_batch(runner)
-        loop._epoch = checkpoint["epoch"]
-        # Of a batch of another size (other processes, another recipe) as many steps as those samples make.
-        loop.step = checkpoint["step"] * checkpoint["batch"] // batch
-        loop._iter = loop._epoch * len(loop.dataloader) + loop.step
-        restore(runner, checkpoint, same_steps=checkpoint["batch"] == batch)
-        self.best, self.best_epoch = checkpoint["best"], checkpoint["best_epoch"]
+        with explained(f"{path} cannot be gone on from", AGAIN):
+            _plain(runner.model).load_state_dict(checkpoint["state_dict"])
+            average = _average_of(runner)
+            if average is not None and checkpoint["average"]:
+                average.load_state(checkpoint["average"], next(runner.model.parameters()).device)
+            loop._epoch = checkpoint["epoch"]
+            # Of a batch of another size (other processes, another recipe) as many steps as those samples make.
+            loop.step = checkpoint["step"] * checkpoint["batch"] // batch
+            loop._iter = loop._epoch * len(loop.dataloader) + loop.step
+            restore(runner, checkpoint, same_steps=checkpoint["batch"] == batch)
+        self.best, self.best_epoch = float(checkpoint["best"]), checkpoint["best_epoch"]
         if is_main_process():
             part = f" and {loop.step} of {len(loop.dataloader)} steps" if loop.step else ""
             print(f"going on from {path}, {checkpoint['epoch']} epochs{part} done", flush=True)

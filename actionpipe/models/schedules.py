@@ -21,12 +21,16 @@ def restore(runner: Any, checkpoint: dict[str, Any], *, same_steps: bool) -> Non
         same_steps: whether an epoch has as many steps as when it was saved.
 
     Raises:
-        UserError: a schedule follows the metric, and there are more or fewer schedules than before.
+        UserError: a schedule follows the metric, and there are more or fewer schedules than before; or the state of one
+            is of something else.
     """
     schedulers, states = runner.param_schedulers, checkpoint["param_schedulers"]
     if len(schedulers) == len(states) and (same_steps or any(map(_follows_the_metric, schedulers))):
         runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
         for scheduler, state in zip(schedulers, states, strict=True):
+            # Its entries become attributes of the schedule as they are.
+            if not isinstance(state, dict) or not set(state) <= set(scheduler.state_dict()):
+                raise UserError("what last.pth says of its schedules is no such thing; begin anew with --no-resume")
             scheduler.load_state_dict(state)
         return
     if any(map(_follows_the_metric, schedulers)):

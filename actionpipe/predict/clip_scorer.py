@@ -15,6 +15,7 @@ from actionpipe.predict.cache import Cache
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.networks import build_network
 from actionpipe.predict.protocol import Protocol
+from actionpipe.training.building import OVERRIDES, build_model, explained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class ClipScorer:
         """Probabilities (C,) of each clip; those of one size go through the network together.
 
         Raises:
-            UserError: a clip cannot be divided into the views of the protocol.
+            UserError: a clip cannot be divided into the views of the protocol, or the network cannot take it.
         """
         views = [view for clip in clips for view in self._views(clip)]
         found: dict[int, NDArray[np.float64]] = {}
@@ -88,7 +89,7 @@ class ClipScorer:
             size = len(places) if self.protocol.views == 1 else self.at_once
             for first in range(0, len(places), size):
                 part = places[first : first + size]
-                with torch.inference_mode():
+                with explained("the network of the recipe cannot take its clips", OVERRIDES), torch.inference_mode():
                     (scores,) = self.network(torch.stack([views[place] for place in part]))
                 found |= dict(zip(part, scores.double().cpu().numpy(), strict=True))
         number = self.protocol.views
@@ -120,15 +121,15 @@ class ClipScorer:
 
 
 def build_recogniser(recipe: Any, classes: int) -> Any:
-    """mmaction2's recogniser of a recipe, its weights not drawn yet by ``init_weights``."""
-    from mmaction.registry import MODELS
-    from mmengine.registry import DefaultScope
+    """mmaction2's recogniser of a recipe, its weights not drawn yet by ``init_weights``.
 
+    Raises:
+        UserError: the recipe is a detector's, or its settings do not fit together.
+    """
     from actionpipe.training.recipe import set_classes
 
     set_classes(recipe, classes)
-    with DefaultScope.overwrite_default_scope("mmaction"):
-        return MODELS.build(recipe.model)
+    return build_model(recipe.model, "mmaction")
 
 
 def build_trained(recipe: Any, checkpoint: Path, classes: int) -> Any:

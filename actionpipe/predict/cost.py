@@ -84,13 +84,10 @@ def _recogniser(recipe: Any, classes: int, size: tuple[int, int]) -> tuple[Any, 
 
 
 def _detector(recipe: Any, size: tuple[int, int]) -> tuple[Any, dict[str, Any], tuple[int, ...]]:
-    from mmdet.registry import MODELS
-    from mmengine.registry import DefaultScope
-
     from actionpipe.predict.inputs import FrameInput
+    from actionpipe.training.building import build_model
 
-    with DefaultScope.overwrite_default_scope("mmdet"):
-        model = MODELS.build(recipe.model)
+    model = build_model(recipe.model, "mmdet")
     (image,) = Grey(size).select(lambda _count: [1])[1]
     packed = FrameInput(recipe)(image)
     batch = {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}

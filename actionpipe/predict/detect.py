@@ -27,6 +27,7 @@ from actionpipe.predict.parts import Parts
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task
 from actionpipe.predict.watched import Watched
+from actionpipe.training.building import said_by
 from actionpipe.video.decode import UnreadableError
 from actionpipe.video.frames import StoredFrames
 
@@ -61,9 +62,10 @@ def detect(group: Sequence[Task], setting: Setting) -> None:
     from actionpipe.training import recipe as recipes
 
     detector = setting.model(group[0])
-    recipe = recipes.load(detector.recipe, detector.overrides)
-    recipes.set_detector_classes(recipe, detector)
-    most_boxes = recipes.most_boxes(recipe)
+    with said_by(f"'{detector.name}' in the competition file"):
+        recipe = recipes.load(detector.recipe, detector.overrides)
+        recipes.set_detector_classes(recipe, detector)
+        most_boxes = recipes.most_boxes(recipe)
     if rank() == 0:
         frames_of_video = _count_frames(setting, setting.clips(group[0]))
         for task in group:

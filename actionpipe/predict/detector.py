@@ -14,6 +14,7 @@ from actionpipe.predict.cache import Cache
 from actionpipe.predict.engines import Engine
 from actionpipe.predict.networks import build_network
 from actionpipe.predict.torch_network import precision_of
+from actionpipe.training.building import OVERRIDES, build_model, explained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,13 +63,9 @@ class Boxes:
         Raises:
             UserError: the checkpoint does not fit the recipe or the number of classes.
         """
-        from mmdet.registry import MODELS
-        from mmengine.registry import DefaultScope
-
         from actionpipe.training.weights import load_trained
 
-        with DefaultScope.overwrite_default_scope("mmdet"):
-            self.model: Any = MODELS.build(recipe.model)
+        self.model: Any = build_model(recipe.model, "mmdet")
         load_trained(self.model, checkpoint, classes)
         self.model.eval().requires_grad_(False)
         self.engine = engine
@@ -86,7 +83,7 @@ class Boxes:
 
     def detect(self, frames: list[dict[str, Any]]) -> "list[NDArray[np.float64]]":
         """Rows (label index, score, x1, y1, x2, y2), in pixels of the stored frame, of each of the packed frames."""
-        with torch.inference_mode():
+        with explained("the network of the recipe cannot take its frames", OVERRIDES), torch.inference_mode():
             found = [self._split(frame) for frame in frames] if self.split else self._whole(frames)
         rows = []
         for instances in found:

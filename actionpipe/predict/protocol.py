@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from actionpipe.errors import UserError
+from actionpipe.training.building import OVERRIDES, explained
 from actionpipe.training.steps import kind_of
 
 Sampling = Literal["recipe", "segment", "dense"]
@@ -15,6 +16,7 @@ DENSE_RANGE = 64
 _SAMPLERS = {"SampleFrames", "UniformSample", "DenseSampleFrames"}
 _ACROSS_TIME = {"SubtractBackground", "NeighboursAsChannels"}
 """Steps that compare the frames of a clip, and so must know where it ends."""
+_UNREAD = "the test_pipeline of the recipe cannot be read"
 
 Step = dict[str, Any]
 
@@ -59,6 +61,7 @@ def parse_protocol(views: str = "1x1", sampling: str = "recipe", average: str = 
     return Protocol(int(found[1]), int(found[2]), sampling, average)  # type: ignore[arg-type]
 
 
+@explained(_UNREAD, OVERRIDES)
 def apply_protocol(recipe: Any, protocol: Protocol) -> Any:
     """Let the ``test_pipeline`` of a recogniser's recipe take the views of ``protocol``, clip by clip, crop by crop.
 
@@ -87,6 +90,7 @@ def apply_protocol(recipe: Any, protocol: Protocol) -> Any:
     return recipe
 
 
+@explained(_UNREAD, OVERRIDES)
 def describe(recipe: Any, protocol: Protocol) -> str:
     """The protocol in words, with what the recipe says of a clip; ``recipe`` is as before ``apply_protocol``."""
     steps = {kind_of(step): step for step in recipe.test_pipeline}
@@ -104,6 +108,7 @@ def describe(recipe: Any, protocol: Protocol) -> str:
     return f"{clips} x {crops}, {clip}" + (f", {averaged}" if protocol.views > 1 else "")
 
 
+@explained(_UNREAD, OVERRIDES)
 def frames_needed(recipe: Any, protocol: Protocol) -> int:
     """With so many frames no clip repeats a frame and no two clips are the same; ``recipe`` as ``describe``.
 

@@ -16,6 +16,7 @@ from actionpipe.predict.parts import Parts
 from actionpipe.predict.protocol import apply_protocol, describe, frames_needed, short_note
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task
+from actionpipe.training.building import said_by
 from actionpipe.video.decode import UnreadableError
 
 
@@ -27,9 +28,10 @@ def score(tasks: Sequence[Task], setting: Setting) -> None:
     recipe_of: dict[Task, Any] = {}
     for task in tasks:
         member = setting.model(task)
-        recipe = recipes.load(member.recipe, member.overrides)
-        recipe_of[task] = copy.deepcopy(recipe)
-        apply_protocol(recipe, setting.protocol)
+        with said_by(f"'{member.name}' in the competition file"):
+            recipe = recipes.load(member.recipe, member.overrides)
+            recipe_of[task] = copy.deepcopy(recipe)
+            apply_protocol(recipe, setting.protocol)
         same = json.dumps([task.clips, task.scored, recipe.test_pipeline], default=str)
         groups[same].append((task, recipe))
     for group in groups.values():

@@ -13,7 +13,7 @@ from actionpipe.errors import UserError
 from actionpipe.training.class_head import Classes, fit_classes, is_by_class, same_classes, size
 from actionpipe.training.dialects import DIALECTS, Dialect
 from actionpipe.training.reshaping import Reshaped, reshape
-from actionpipe.training.weights import State, Weights, read_weights
+from actionpipe.training.weights import State, Weights, read_weights, why_odd
 
 ENOUGH = 0.9
 """The share of a backbone's weights that a file must have to count as one of this network."""
@@ -76,14 +76,17 @@ def load_weights(model: torch.nn.Module, path: Path, classes: Classes = None) ->
         classes: the names of its classes, by which rows of a head of other classes are found.
 
     Raises:
-        UserError: fewer than nine of ten weights of the backbone are in the file in a shape that fits; nothing of the
-            model was changed.
+        UserError: fewer than nine of ten weights of the backbone are in the file in a shape that fits, or one of them
+            is no number; nothing of the model was changed.
     """
     weights = read_weights(path)
     attempts = (_Attempt(dialect, model, weights, classes) for dialect in DIALECTS)
     best = max(attempts, key=lambda attempt: (attempt.fills, len(attempt.taken)))
     if best.fills < ENOUGH * max(len(best.needed), 1):
         raise UserError(_misfit(path, model, weights, best))
+    for name, value in best.taken.items():
+        if (why := why_odd(value)) is not None:
+            raise UserError(f"{path}: weight {name} {why}; take another file of weights")
     model.load_state_dict(best.taken, strict=False)
     return Fit(
         file=path,

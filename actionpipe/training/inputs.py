@@ -9,6 +9,7 @@ from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
 from actionpipe.files import digest, read_record, remove_left_over, write_json
 from actionpipe.recipes import recipe_digest
+from actionpipe.training.building import said_by
 from actionpipe.training.options import Options
 from actionpipe.workspace import Workspace
 
@@ -30,9 +31,11 @@ def inputs_of(
     for file in lists:
         if not file.exists():
             raise UserError(f"{model.name} of fold {fold} needs {file}, which is not there; run: python preprocess.py")
+    with said_by(f"'{model.name}' in the competition file"):
+        made_from = recipe_digest(model.recipe)
     return {
         "recipe": model.recipe,
-        "recipe_digest": recipe_digest(model.recipe),
+        "recipe_digest": made_from,
         "overrides": {**model.overrides, **overrides},
         "weights": str(model.weights) if model.weights is not None else None,
         "classes": competition.classes if isinstance(model, Member) else model.classes,

@@ -51,6 +51,7 @@ def prepared(job: Job) -> tuple[Any, str]:
     from actionpipe.splits.tables import resolve_competition
     from actionpipe.training import augmented, cached, execution
     from actionpipe.training import recipe as recipes
+    from actionpipe.training.building import said_by
 
     workspace, options = Workspace(Path(job.data)), job.options
     competition = resolve_competition(workspace, competitions.load(Path(job.competition)))
@@ -58,7 +59,8 @@ def prepared(job: Job) -> tuple[Any, str]:
     directory = workspace.run_dir(job.member, job.fold)
     said = []
 
-    recipe = recipes.load(model.recipe, {**model.overrides, **job.overrides})
+    with said_by(f"'{model.name}' in {job.competition}"):
+        recipe = recipes.load(model.recipe, {**model.overrides, **job.overrides})
     if isinstance(model, Member):
         recipe = recipes.join_classifier(recipe, model, competition, workspace, job.fold)
         key, classes, unit = str(competition.metric), competition.class_names, "clips"
@@ -72,7 +74,7 @@ def prepared(job: Job) -> tuple[Any, str]:
         recipe = recipes.join_detector(recipe, model, workspace, job.fold)
         key, classes, unit, warning = "coco/bbox_mAP_50", model.classes, "frames", None
     kept = entries_of(read_record(directory / MICRO_BATCH), int)
-    micro_batch = kept.get("micro_batch", options.micro_batch)
+    micro_batch = max(1, kept["micro_batch"]) if "micro_batch" in kept else options.micro_batch
     precision = execution.choose_precision(options, job.device)
     execution.set_loop(recipe, job.seed, micro_batch)
     execution.set_precision(recipe, precision)

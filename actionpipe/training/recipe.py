@@ -13,11 +13,13 @@ from mmengine.config import Config
 
 from actionpipe.competition import Competition, Detector, Member
 from actionpipe.errors import UserError
+from actionpipe.openmmlab import allow_addresses
 from actionpipe.reading import whole_number
 from actionpipe.recipes import Recipe, recipe_file
 from actionpipe.splits.coco import learnable, read_coco
 from actionpipe.splits.lists import check_labels
 from actionpipe.training.adapt import adapt
+from actionpipe.training.building import OVERRIDES, explained
 from actionpipe.training.overrides import check_types, plain_overrides
 from actionpipe.training.schedule import fit_schedule
 from actionpipe.workspace import Workspace
@@ -33,15 +35,30 @@ def load(name: Recipe, overrides: dict[str, Any]) -> Config:
     overrides = plain_overrides(overrides)
     recipe = adapt(Config.fromfile(str(recipe_file(name))), name)
     before = recipe.to_dict()
+    allow_addresses(before)
     try:
         recipe.merge_from_dict({key: _like(_found(recipe, key), value) for key, value in overrides.items()})
     except (TypeError, KeyError, AttributeError, AssertionError) as error:  # a value of another kind than is there
         raise UserError(f"overrides {', '.join(overrides)[:200]} do not fit recipe '{name}': {error}") from None
     if overrides:
         check_types(recipe.to_dict(), before)
+        _check_shape(recipe, before, name)
     if not any(key.startswith("param_scheduler") for key in overrides):
-        fit_schedule(recipe)
+        with explained(f"the schedule of recipe '{name}' cannot be read", OVERRIDES):
+            fit_schedule(recipe)
     return recipe
+
+
+def _check_shape(recipe: Config, before: dict[str, Any], name: Recipe) -> None:
+    """See that what is read part by part still has its parts."""
+    for key, value in before.items():
+        if isinstance(value, dict) and key in {"model", "train_cfg", "optim_wrapper"} and not recipe.get(key):
+            raise UserError(f"an override leaves recipe '{name}' without {key}")
+        if not key.endswith("_pipeline") or not value:
+            continue
+        steps = recipe.get(key)
+        if not isinstance(steps, (list, tuple)) or not all(isinstance(step, dict) and "type" in step for step in steps):
+            raise UserError(f"override '{key}' must be a list of steps, each with its type; found {steps!r:.200}")
 
 
 def _like(before: Any, value: Any) -> Any:
@@ -154,23 +171,45 @@ def join_frame_test(recipe: Config, detector: Detector, coco: Path, frames: Path
 
 
 def set_classes(recipe: Config, number: int) -> None:
-    """Give the head of a classifier, and the auxiliary one that some necks have, the number of classes."""
+    """Give the head of a classifier, and the auxiliary one that some necks have, the number of classes.
+
+    Raises:
+        UserError: the recipe is no classifier's.
+    """
+    if not isinstance(recipe.get("model"), dict) or not isinstance(recipe.model.get("cls_head"), dict):
+        raise UserError(f"recipe {_stem(recipe)} has no head of classes (model.cls_head): {_MEANT}")
     recipe.model.cls_head.num_classes = number
     if "aux_head_cfg" in (recipe.model.get("neck") or {}):
         recipe.model.neck.aux_head_cfg.out_channels = number
 
 
 def set_detector_classes(recipe: Config, detector: Detector) -> None:
-    """Give every box head of the recipe, of one stage or two, the detector's number of classes."""
-    heads = recipe.model.get("roi_head", recipe.model).bbox_head
-    for head in heads if isinstance(heads, list) else [heads]:
+    """Give every box head of the recipe, of one stage or two, the detector's number of classes.
+
+    Raises:
+        UserError: the recipe is no detector's.
+    """
+    model = recipe.get("model")
+    heads = (model.get("roi_head") or model).get("bbox_head") if isinstance(model, dict) else None
+    heads = heads if isinstance(heads, (list, tuple)) else [heads]
+    if not heads or not all(isinstance(head, dict) for head in heads):
+        raise UserError(f"recipe {_stem(recipe)} has no head of boxes (model.bbox_head): {_MEANT}")
+    for head in heads:
         head.num_classes = len(detector.classes)
+
+
+_MEANT = "members take recipes of classifiers such as tsm_r50, detectors such as faster_rcnn_r50_fpn"
+
+
+def _stem(recipe: Config) -> str:
+    return f"'{Path(recipe.filename).stem}'" if recipe.filename else "of the checkpoint"
 
 
 def most_boxes(recipe: Config) -> int:
     """The most boxes that a detector of this recipe returns for one image; a large number where it has no limit."""
-    settings = recipe.model.test_cfg
-    limit = int(settings.get("rcnn", settings).max_per_img)
+    with explained("the most boxes of an image (model.test_cfg) cannot be read", OVERRIDES):
+        settings = recipe.model.test_cfg
+        limit = int(settings.get("rcnn", settings).max_per_img)
     return limit if limit > 0 else 10**6
 
 

@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from actionpipe.models.loading import loader_errors, safe
+from actionpipe.training.building import OVERRIDES, explained
 from actionpipe.training.schedule import has_a_step
 
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -54,6 +55,21 @@ class Run(Runner):  # type: ignore[misc]
             warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
             return super().wrap_model(model_wrapper_cfg, model)
 
+    @explained("the optimiser of the recipe cannot be built", OVERRIDES)
+    def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> Any:
+        """mmengine's; odd settings have a message."""
+        return super().build_optim_wrapper(*args, **kwargs)
+
+    @explained("the schedules of the recipe cannot be built", OVERRIDES)
+    def build_param_scheduler(self, *args: Any, **kwargs: Any) -> Any:
+        """mmengine's; odd settings have a message."""
+        return super().build_param_scheduler(*args, **kwargs)
+
+    @explained("the training loop of the recipe cannot be built", OVERRIDES)
+    def build_train_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """mmengine's; odd settings have a message."""
+        return super().build_train_loop(*args, **kwargs)
+
     def _build_param_scheduler(self, scheduler: Any, *args: Any, **kwargs: Any) -> Any:
         """mmengine's, without schedules that are over before the first step: a short training has short warm-ups."""
         given = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
@@ -95,7 +111,8 @@ class Run(Runner):  # type: ignore[misc]
             }
         # mmengine writes and logs it five times; for people to read there is recipe.py.
         plain = Config(recipe.to_dict(), filename=recipe.filename, format_python_code=False)
-        return cls.from_cfg(plain)  # type: ignore[no-any-return]
+        with explained("the recipe cannot be made ready to run", OVERRIDES):
+            return cls.from_cfg(plain)  # type: ignore[no-any-return]
 
 
 def make_fast(model: Any, device: str, *, compiled: bool = False) -> Any:

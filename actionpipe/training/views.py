@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from mmengine.dataset import Compose
-from mmengine.registry import DefaultScope
 
 from actionpipe.errors import UserError
 from actionpipe.models.seeding import seed_all, seed_at
+from actionpipe.training.building import compose
 from actionpipe.training.steps import kind_of
 
 Image = npt.NDArray[np.uint8]
@@ -44,8 +43,8 @@ class TrainViews:
                 f"end with one FormatShape; {found}. Type e.g. --recipe tsm_r50"
             )
         decode, end = kinds.index("RawFrameDecode"), kinds.index("FormatShape")
-        with DefaultScope.overwrite_default_scope("mmaction"):
-            self._sample, self._change = Compose(steps[:decode]), Compose(steps[decode + 1 : end])
+        self._sample = compose(steps[:decode], "mmaction")
+        self._change = compose(steps[decode + 1 : end], "mmaction")
 
     def sample(self, frames: int, seed: int) -> dict[str, Any]:
         """What the pipeline knows of a clip of so many frames once it has chosen some (``frame_inds``, from 1)."""

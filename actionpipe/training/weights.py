@@ -113,7 +113,8 @@ def _reason(file: Any, error: Exception) -> str:
             f"it holds Python objects that could run code when loaded: {', '.join(unsafe)}. "
             "Save only its state_dict (torch.save(model.state_dict(), …)) with the program that made it."
         )
-    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    said = re.search(r"WeightsUnpickler error: *\n?([^\n]+)", str(error))  # after what torch says to programmers
+    first = said[1].strip() if said else str(error).splitlines()[0] if str(error) else type(error).__name__
     return f"{first}. It may be cut short: copy or train it again."
 
 
@@ -148,8 +149,15 @@ _HOLDERS = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema", "average_model", "params_ema"),
 )
 """Under which keys programs keep the weights, those as trained before their moving average."""
-_WRAPPERS = re.compile(r"^(?:(?:module|_orig_mod|model|net|network)\.)+|(?<=\.)_orig_mod\.")
-"""What data-parallel and compiled models, and modules that hold the model, add to names."""
+_OTHERS = re.compile(
+    r"optim|sched|scaler|rng|random|meta|hyper|callback|loop|args|config|metric|loss|grad", re.IGNORECASE
+)
+"""Keys of what is no network: the state of optimisers has tensors too."""
+_WRAPPERS = re.compile(
+    r"^(?:(?:module|_orig_mod|_forward_module|_fsdp_wrapped_module|model|net|network)\.)+"
+    r"|(?<=\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+"
+)
+"""What data-parallel, sharded and compiled models, and modules that hold the model, add to names."""
 
 
 def _state(content: Any, path: Path) -> State:
@@ -160,12 +168,7 @@ def _state(content: Any, path: Path) -> State:
     """
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no weights: found {type(content).__name__} instead of names and tensors")
-    held: Any = content
-    for _ in range(8):  # nobody nests deeper
-        inner = next((held[key] for key in _HOLDERS if isinstance(held.get(key), dict) and held[key]), None)
-        if inner is None:
-            break
-        held = inner
+    held = _held(content, path)
     state: State = {}
     for name, value in held.items():
         if not torch.is_tensor(value) or not isinstance(name, str):
@@ -188,6 +191,42 @@ def _state(content: Any, path: Path) -> State:
             "torch.save(model.state_dict(), …)"
         )
     return state
+
+
+def _held(content: dict[Any, Any], path: Path) -> dict[Any, Any]:
+    """The dict that holds the weights: under a usual key, else the only one that has named tensors.
+
+    Raises:
+        UserError: there are several, and none is under a usual key.
+    """
+    held = content
+    for _ in range(8):  # nobody nests deeper
+        inner = next((held[key] for key in _HOLDERS if isinstance(held.get(key), dict) and _tensors(held[key])), None)
+        if inner is None:
+            break
+        held = inner
+    if any(map(torch.is_tensor, held.values())):
+        return held
+    found: dict[str, dict[Any, Any]] = {}
+    pending: list[tuple[str, Any]] = [("", held)]
+    seen: set[int] = set()
+    while pending:
+        where, node = pending.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if any(isinstance(name, str) and torch.is_tensor(value) for name, value in node.items()):
+            found[where] = node
+            continue
+        inside = ((key, value) for key, value in node.items() if isinstance(value, dict) and isinstance(key, str))
+        pending += [(f"{where}.{key}".lstrip("."), value) for key, value in inside if not _OTHERS.search(key)]
+    if len(found) > 1:
+        held_by = ", ".join(f"'{where[:60]}' ({_tensors(node)} tensors)" for where, node in sorted(found.items())[:8])
+        raise UserError(
+            f"{path} holds several networks: {held_by}. Save the one that is meant alone: "
+            "torch.save(model.state_dict(), …)"
+        )
+    return next(iter(found.values()), held)
 
 
 def _kind(value: torch.Tensor) -> str:
@@ -233,6 +272,25 @@ def _classes(meta: Any) -> tuple[str, ...] | None:
     return None
 
 
+def why_odd(value: torch.Tensor) -> str | None:
+    """Why the values of a tensor can be no weights that were learnt; None when they can."""
+    if not value.is_floating_point():
+        return f"holds numbers of type {str(value.dtype).removeprefix('torch.')}"
+    try:
+        finite = bool(torch.isfinite(value.float()).all())
+    except (RuntimeError, NotImplementedError):
+        return f"holds numbers of type {str(value.dtype).removeprefix('torch.')}"
+    return None if finite else "holds values that are no numbers (NaN) or infinite"
+
+
+def _refuse_odd(path: Path, model: torch.nn.Module, state: State) -> None:
+    learnt = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    for name, own in model.state_dict().items():
+        statistic = name.endswith((".running_mean", ".running_var"))
+        if own.is_floating_point() and (name in learnt or statistic) and (why := why_odd(state[name])) is not None:
+            raise UserError(f"{path}: weight {name} {why}; save the state_dict in float32, or train again")
+
+
 def load_trained(model: torch.nn.Module, path: Path, classes: int) -> None:
     """Load a trained checkpoint into ``model``, whole.
 
@@ -247,6 +305,7 @@ def load_trained(model: torch.nn.Module, path: Path, classes: int) -> None:
             f"{path} does not fit the recipe: {len(missing)} of its {len(own)} weights are missing, "
             f"first {missing[0]}. Was it trained with another recipe?"
         )
+    _refuse_odd(path, model, state)
     differing = [name for name, value in own.items() if state[name].shape != value.shape]
     if differing:
         name = differing[0]
