@@ -1,14 +1,19 @@
 """The bridge to OpenMMLab: each part works, and is still needed."""
 
+import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 import torchvision
+import yaml
 from conftest import CHECKOUT, RECIPES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from actionpipe.errors import UserError
 
 BARE = """
 import pickle, sys, warnings
@@ -113,8 +118,6 @@ def test_the_missing_localizer_is_there(openmmlab):
 
 def test_mmengine_s_loader_refuses_what_could_run_code(openmmlab, tmp_path, capfd):
     from mmengine.runner.checkpoint import _load_checkpoint
-
-    from actionpipe.errors import UserError
 
     class Payload:
         def __reduce__(self):
@@ -307,3 +310,78 @@ def test_the_repository_s_faster_rcnn_trains(openmmlab, tiny, tmp_path):
     assert len(losses) == 2
     assert torch.isfinite(torch.tensor(losses)).all()
     assert set(changed) >= {name for name in names if "neck" in name or "roi_head" in name}
+
+
+@pytest.fixture
+def asked():
+    """The address of a server on this machine, and what it was asked for."""
+    import http.server
+    import threading
+
+    paths = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            paths.append(self.path)
+            self.send_response(404)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", paths
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", ["data.pkl", "data.pickle", "data.yaml", "data.yml"])
+def test_mmengine_s_reader_of_data_builds_no_objects(openmmlab, tmp_path, monkeypatch, name):
+    import mmengine
+
+    class Payload:
+        def __reduce__(self):
+            return (Path.touch, (Path("mark"),))
+
+    monkeypatch.chdir(tmp_path)
+    tag = b"!!python/object/apply:os.system ['touch mark']"
+    (tmp_path / name).write_bytes(tag if "y" in name.rpartition(".")[2] else pickle.dumps(Payload()))
+    with pytest.raises((UserError, yaml.YAMLError)):
+        mmengine.load(name)
+    assert not (tmp_path / "mark").exists()
+    (tmp_path / "good.json").write_text("[1]")
+    assert mmengine.load(tmp_path / "good.json") == [1]
+
+
+def test_mmengine_opens_files_of_this_machine_only(openmmlab, asked):
+    import mmengine
+    from mmengine.fileio import FileClient, get
+
+    address, paths = asked
+    for open_ in (
+        lambda: mmengine.load(f"{address}/x.json"),
+        lambda: get(f"{address}/x.jpg"),
+        lambda: get("s3://bucket/x.jpg"),
+        lambda: get("x.jpg", backend_args={"backend": "http"}),
+        lambda: FileClient("http").get(f"{address}/x"),
+        lambda: FileClient(prefix="https").get(f"{address}/x"),
+    ):
+        with pytest.raises(UserError, match="is an address"):
+            open_()
+    assert paths == []
+
+
+def test_mmengine_downloads_weights_only_when_a_recipe_names_them(openmmlab, asked, tmp_path, monkeypatch):
+    from mmengine.runner.checkpoint import _load_checkpoint
+
+    address, paths = asked
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in (f"{address}/x.pth", "torchvision://resnet50", "open-mmlab://resnet50", "s3://bucket/x.pth"):
+        with pytest.raises(UserError, match=r"would download .* which its recipe does not name"):
+            _load_checkpoint(name)
+    assert paths == []
+    openmmlab.allow_addresses({"model": [{"checkpoint": f"{address}/named.pth"}]})
+    with pytest.raises(Exception, match="404"):
+        _load_checkpoint(f"{address}/named.pth")
+    assert paths[0] == "/named.pth"

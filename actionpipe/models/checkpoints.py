@@ -126,6 +126,8 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
             _plain(runner.model).load_state_dict(checkpoint["state_dict"])
             average = _average_of(runner)
             if average is not None and checkpoint["average"]:
+                if set(checkpoint["average"]) != set(checkpoint["state_dict"]):
+                    raise UserError(f"{path} cannot be gone on from: its average is of other weights. {AGAIN}")
                 average.load_state(checkpoint["average"], next(runner.model.parameters()).device)
             loop._epoch = checkpoint["epoch"]
             # Of a batch of another size (other processes, another recipe) as many steps as those samples make.

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -45,7 +46,8 @@ class Cache:
         """
         try:
             self.current.mkdir(parents=True, exist_ok=True)
-            lock = (self.current / ".lock").open("w")
+            # A link there may lead to any file: it is not followed, and nothing is emptied.
+            lock = os.fdopen(os.open(self.current / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
         except OSError:
             with scratch_folder() as folder:
                 yield folder

@@ -63,11 +63,13 @@ class CompiledNetwork:
     def _compile(self, shape: str, inputs: tuple[Tensor, ...]) -> tuple[Any, tuple[Tensor, ...] | None]:
         """A compiled network that does what torch does, or None; and its outputs where it was tried for them."""
         key = f"{shape} {self.engine.precision}"
-        trusted: str | None = self._record().get(key)
+        names = [self.name, f"{self.name}_{shape}"]
+        noted = self._record().get(key)
+        trusted = noted if noted in names else None  # whatever else a record says is no name of ours
         wanted: tuple[Tensor, ...] | None = None
         why = "compiled, it does not do the same"
         # One converted for another shape mostly serves this one too.
-        for name in [trusted] if trusted else [self.name, f"{self.name}_{shape}"]:
+        for name in [trusted] if trusted else names:
             try:
                 model, traced = self._converted(name, inputs)
                 compiled = self._load(model, inputs)
@@ -101,7 +103,7 @@ class CompiledNetwork:
         }
         return _core().compile_model(model, "CPU", settings)
 
-    def _record(self) -> dict[str, str]:
+    def _record(self) -> dict[str, Any]:
         """Shape and precision -> the converted network that was tried with it and did what torch does."""
         return read_record(self.cache.current / f"{self.name}.json") or {}
 

@@ -110,3 +110,76 @@ def test_a_run_that_had_stopped_does_not_go_on_and_one_that_had_not_counts_on(op
     stopped.train(hook_of(tmp_path, patience=3), [0.9])
     assert stopped.epoch == 4
     assert capsys.readouterr().out.count("stopping: macro_f1 has not risen since epoch 1") == 2
+
+
+def without(key):
+    return lambda saved: saved.pop(key)
+
+
+def given(key, value):
+    return lambda saved: saved.update({key: value})
+
+
+# What was done to last.pth, and a part of what the error must say.
+ODD = {
+    **{
+        f"no {key}": (without(key), f"its '{key}' is not there")
+        for key in ("state_dict", "optimizer", "epoch", "batch")
+    },
+    "no schedules": (without("param_schedulers"), "its 'param_schedulers' is not there"),
+    "weights that are a list": (given("state_dict", [torch.zeros(1)]), "its 'state_dict' is"),
+    "weights of another network": (given("state_dict", {"other": torch.zeros(1)}), "cannot be gone on from"),
+    "an epoch that is a text": (given("epoch", "3"), "its 'epoch' is '3'"),
+    "an epoch before the first": (given("epoch", -1), "its 'epoch' is -1"),
+    "an epoch that is a tensor": (given("epoch", torch.ones(1)), "its 'epoch' is"),
+    "more epochs than the run has": (given("epoch", 10**9), "more than a run of"),
+    "more steps than an epoch has": (given("step", 10**9), "more than a run of"),
+    "a batch of none": (given("batch", 0), "its 'batch' is 0"),
+    "a best that is none": (given("best", None), "its 'best' is None"),
+    "an optimiser of nothing": (given("optimizer", {}), "cannot be gone on from"),
+    "an optimiser of other weights": (given("optimizer", {"state": {}, "param_groups": []}), "cannot be gone on from"),
+    "a schedule that is a number": (given("param_schedulers", [3]), "what last.pth says of its schedules"),
+    "a schedule with a method": (given("param_schedulers", [{"step": 3}]), "what last.pth says of its schedules"),
+}
+
+
+@pytest.mark.parametrize("attempt", ODD)
+def test_an_odd_run_is_not_gone_on_from(openmmlab, tmp_path, attempt):
+    Runner().train(hook_of(tmp_path), [0.1])
+    path = tmp_path / "last.pth"
+    saved = torch.load(path, weights_only=True)
+    change, match = ODD[attempt]
+    change(saved)
+    torch.save(saved, path)
+    with pytest.raises(UserError, match=match) as caught:
+        Runner().train(hook_of(tmp_path), [0.1])
+    assert "--no-resume" in str(caught.value)
+
+
+def test_a_file_that_is_no_run_is_not_gone_on_from(openmmlab, tmp_path):
+    for content in ([1], 3, torch.zeros(1)):
+        torch.save(content, tmp_path / "last.pth")
+        with pytest.raises(UserError, match=r"last\.pth cannot be gone on from: it holds"):
+            Runner().train(hook_of(tmp_path), [0.1])
+
+
+def test_a_run_saved_without_an_average_is_gone_on_from(openmmlab, tmp_path):
+    Runner().train(hook_of(tmp_path), [0.1])
+    saved = torch.load(tmp_path / "last.pth", weights_only=True)
+    del saved["average"]
+    torch.save(saved, tmp_path / "last.pth")
+    second = Runner()
+    second.train(hook_of(tmp_path), [])
+    assert second.epoch == 1
+
+
+def test_an_average_of_other_weights_is_not_gone_on_from(openmmlab, tmp_path, monkeypatch):
+    from actionpipe.models.ema import AverageHook
+
+    runner = Runner()
+    runner.train(hook_of(tmp_path), [0.1])
+    saved = torch.load(tmp_path / "last.pth", weights_only=True)
+    torch.save({**saved, "average": {"other": torch.zeros(1)}}, tmp_path / "last.pth")
+    monkeypatch.setattr(Runner, "hooks", (AverageHook(0.9),))
+    with pytest.raises(UserError, match="average is of other weights"):
+        Runner().train(hook_of(tmp_path), [0.1])

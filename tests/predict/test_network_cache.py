@@ -9,6 +9,7 @@ import torch
 from small_networks import OPENVINO, Fixed, One, assert_compiled, count_conversions, pictures, same, small_cache
 from torch import nn
 
+from actionpipe.files import read_record, write_json
 from actionpipe.predict import cache as caches
 from actionpipe.predict.cache import Cache
 from actionpipe.predict.compiled import CompiledNetwork
@@ -143,3 +144,38 @@ def test_without_locks_on_the_file_system_networks_are_kept_all_the_same(cache, 
     image = pictures(1)
     CompiledNetwork(One(), "one", OPENVINO, cache)(image)
     assert "one.xml" in [path.name for path in cache.current.iterdir()]
+
+
+@pytest.mark.parametrize("noted", ["../../../elsewhere", "other", 3, ["one"], {"one": 1}, None])
+def test_a_record_names_no_other_file(cache, traced, noted):
+    image = pictures(1)
+    CompiledNetwork(One(), "one", OPENVINO, cache)(image)
+    record = cache.current / "one.json"
+    (key,) = read_record(record)
+    write_json(record, {key: noted})
+    other = cache.folder.parent / "elsewhere.xml"
+    other.write_text("<net/>")
+    module = One().eval()
+    network = CompiledNetwork(module, "one", OPENVINO, cache)
+    same(network(image), module(image))
+    assert_compiled(network)
+    assert read_record(record) == {key: "one"}
+
+
+def test_a_lock_that_is_a_link_empties_nothing(cache):
+    image, module = pictures(1), One().eval()
+    other = cache.folder.parent / "notes.txt"
+    other.write_text("mine")
+    cache.current.mkdir(parents=True)
+    (cache.current / ".lock").symlink_to(other)
+    same(CompiledNetwork(module, "one", OPENVINO, cache)(image), module(image))
+    assert other.read_text() == "mine"
+
+
+def test_a_network_that_is_none_is_run_by_torch(cache, capfd):
+    """As when somebody hands over a checkpoint with what was compiled from it."""
+    image, module = pictures(1), One().eval()
+    CompiledNetwork(module, "one", OPENVINO, cache)(image)
+    (cache.current / "one.xml").write_text('<?xml version="1.0"?><!DOCTYPE net SYSTEM "http://127.0.0.1:1/x"><net/>')
+    same(CompiledNetwork(module, "one", OPENVINO, cache)(image), module(image))
+    assert "is run by torch: OpenVINO cannot" in capfd.readouterr().out

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actionpipe.errors import UserError
-from actionpipe.training.weights import load_trained, read_state, read_torch_file
+from actionpipe.training.weights import load_trained, read_state, read_torch_file, read_weights
 
 
 @pytest.fixture
@@ -243,3 +243,152 @@ def test_weights_that_are_no_file(tmp_path):
     for path in (tmp_path / "pipe.pth", tmp_path / "pipe.safetensors", tmp_path):
         with pytest.raises(UserError, match="not a file"):
             read_state(path)
+
+
+def named(model, before, after=""):
+    """The state of a model with something put before its names, and behind their first part."""
+    parts = {name: name.partition(".")[::2] for name in model.state_dict()}
+    return {f"{before}{one}.{after}{rest}": model.state_dict()[name] for name, (one, rest) in parts.items()}
+
+
+LAYOUTS = {
+    "VideoMAE": lambda model: {"module": model.state_dict()},
+    "PySlowFast": lambda model: {"epoch": 3, "model_state": model.state_dict(), "optimizer_state": OPTIMISER},
+    "Lightning": lambda model: {"state_dict": named(model, "model."), "optimizer_states": [OPTIMISER]},
+    "Fabric or DeepSpeed": lambda model: {"model": named(model, "_forward_module.")},
+    "DeepSpeed's own": lambda model: {"module": named(model, "module."), "optimizer": OPTIMISER, "lr_scheduler": {}},
+    "compiled": lambda model: named(model, "_orig_mod."),
+    "compiled in data-parallel": lambda model: named(model, "module._orig_mod."),
+    "compiled inside": lambda model: named(model, "", "_orig_mod."),
+    "sharded": lambda model: named(model, "_fsdp_wrapped_module.", "_fsdp_wrapped_module."),
+    "sharded, recomputed": lambda model: named(model, "", "_fsdp_wrapped_module._checkpoint_wrapped_module."),
+    "wrapped twice": lambda model: {"state_dict": {"model": named(model, "module.module.")}},
+    "timm's average": lambda model: {"state_dict_ema": model.state_dict(), "arch": "r18"},
+    "an average alone": lambda model: {"ema": {"module": model.state_dict()}, "optimizer": OPTIMISER},
+    "model_ema": lambda model: {"model_ema": model.state_dict()},
+    "trained beside its average": lambda model: {"model": model.state_dict(), "model_ema": named(model, "x")},
+    "a name of the author's": lambda model: {"epoch": 1, "backbone_state": model.state_dict(), "optim": OPTIMISER},
+    "a name of the author's, deep": lambda model: {"run": {"last": {"student": model.state_dict()}, "rng": OPTIMISER}},
+    "a usual name of something else": lambda model: {"model": {"depth": 18}, "theirs": model.state_dict()},
+}
+OPTIMISER = {"state": {0: {"exp_avg": torch.zeros(1)}}, "momentum": {"buffer": torch.zeros(1)}}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weights_are_found_however_a_program_keeps_them(tmp_path, model, layout):
+    torch.save(LAYOUTS[layout](model), tmp_path / "a.pth")
+    same(read_state(tmp_path / "a.pth"), model)
+
+
+def test_of_several_networks_none_is_taken(tmp_path, model):
+    state = model.state_dict()
+    torch.save({"run": {"student": state, "teacher": dict(state)}, "optimizer": OPTIMISER}, tmp_path / "a.pth")
+    message = r"several networks: 'run\.student' \(\d+ tensors\), 'run\.teacher' \(\d+ tensors\)\. Save the one"
+    with pytest.raises(UserError, match=message):
+        read_state(tmp_path / "a.pth")
+
+
+def test_names_that_become_one_are_refused(tmp_path):
+    torch.save({"a.weight": torch.zeros(1), "module.a.weight": torch.ones(1)}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"several weights that are called a\.weight"):
+        read_state(tmp_path / "a.pth")
+
+
+ODD = {
+    "complex numbers": (lambda value: value.to(torch.complex64), "numbers of type complex64"),
+    "truths": (lambda value: value > 0, "numbers of type bool"),
+    "whole numbers": (lambda value: value.to(torch.int8), "numbers of type int8"),
+    "no numbers": (lambda value: value * float("nan"), "no numbers"),
+    "infinite numbers": (lambda value: value / 0, "no numbers"),
+    "sparse numbers": (lambda value: value.to_sparse(), "sparse_coo"),
+    "quantised numbers": (lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8), "quantised"),
+    "no values": (lambda value: value.to("meta"), "on no device"),
+    "none": (lambda _: None, "1 of its .* weights are missing"),
+    "text": (lambda _: "x", "1 of its .* weights are missing"),
+    "one number": (lambda value: value.sum(), r"is \(\) and should be \(4, 3\)"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("attempt", ODD)
+def test_odd_weights_are_told(tmp_path, model, attempt):
+    change, match = ODD[attempt]
+    state = dict(model.state_dict())
+    state["backbone.0.weight"] = change(state["backbone.0.weight"])
+    torch.save(state, tmp_path / "a.pth")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(UserError, match=rf"a\.pth.*{match}"):
+        load_trained(model, tmp_path / "a.pth", 3)
+    same(before, model)
+
+
+def test_statistics_that_are_no_numbers_are_told(tmp_path, model):
+    state = dict(model.state_dict())
+    state["backbone.1.running_var"] = torch.full((4,), float("nan"))
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"backbone\.1\.running_var holds values that are no numbers"):
+        load_trained(model, tmp_path / "a.pth", 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
+def test_weights_of_other_precisions_are_taken(tmp_path, model, dtype):
+    state = {
+        name: value.to(dtype) if value.is_floating_point() else value for name, value in model.state_dict().items()
+    }
+    torch.save(state, tmp_path / "a.pth")
+    load_trained(model, tmp_path / "a.pth", 3)
+
+
+STATES = {
+    "a list": [torch.zeros(1)],
+    "numbered": {0: torch.zeros(1), 1: torch.zeros(1)},
+    "empty": {},
+    "text": "x",
+    "none": None,
+    "of texts": {"a": "x"},
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_state_without_named_tensors_is_told(tmp_path, state, wrapped):
+    torch.save({"state_dict": STATES[state]} if wrapped else STATES[state], tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"a\.pth holds no weights"):
+        read_state(tmp_path / "a.pth")
+
+
+def nested(path, levels):
+    """A checkpoint whose pickle is a list in a list in a list …, deeper than Python could write it."""
+    torch.save({"a": 1}, path)
+    with zipfile.ZipFile(path) as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in entries.items():
+            pickled = b"\x80\x02" + b"]" * levels + b"a" * (levels - 1) + b"."
+            file.writestr(name, pickled if name.endswith("data.pkl") else content)
+
+
+@pytest.mark.parametrize("levels", [100, 100_000])
+def test_a_pickle_that_is_nested_without_end_is_told(tmp_path, levels):
+    nested(tmp_path / "a.pth", levels)
+    with pytest.raises(UserError, match=r"a\.pth holds no weights: found list"):
+        read_state(tmp_path / "a.pth")
+
+
+def test_what_is_wrong_is_said_not_how_torch_is_programmed(tmp_path):
+    torch.save({"a": 10**5000}, tmp_path / "a.pth")
+    with pytest.raises(UserError) as caught:
+        read_torch_file(tmp_path / "a.pth")
+    assert "PyTorch 2.6" not in str(caught.value)
+
+
+def test_what_safetensors_say_of_themselves_is_not_heeded(tmp_path, model):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "a.safetensors"
+    save_file(
+        model.state_dict(), str(path), {"recipe": str(tmp_path / "evil.py"), "classes": "a,b,c", "overrides": "{}"}
+    )
+    weights = read_weights(path)
+    same(dict(sorted(weights.state.items(), key=lambda item: list(model.state_dict()).index(item[0]))), model)
+    assert (weights.meta, weights.classes) == ({}, None)
