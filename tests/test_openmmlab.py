@@ -385,3 +385,12 @@ def test_mmengine_downloads_weights_only_when_a_recipe_names_them(openmmlab, ask
     with pytest.raises(Exception, match="404"):
         _load_checkpoint(f"{address}/named.pth")
     assert paths[0] == "/named.pth"
+
+
+def test_what_mmcv_registers_may_be_called_its_own(openmmlab):
+    from mmdet.registry import MODELS, TRANSFORMS
+
+    assert TRANSFORMS.get("mmcv.LoadImageFromFile").__name__ == "LoadImageFromFile"
+    assert MODELS.get("mmcv.ConvModule").__name__ == "ConvModule"
+    for name in ("mmcv.imread", "mmcv.transforms.Resize", "mmcv.os", "mmcv.video.cut_video"):
+        assert TRANSFORMS.get(name) is None

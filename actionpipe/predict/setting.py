@@ -16,6 +16,7 @@ from actionpipe.predict.engines import Engine
 from actionpipe.predict.protocol import Protocol
 from actionpipe.predict.tasks import Task
 from actionpipe.recipes import recipe_digest
+from actionpipe.training.building import said_by
 from actionpipe.training.prepare import find_model
 from actionpipe.video.manifest import Manifest
 from actionpipe.workspace import Scored, Workspace, part_of
@@ -95,9 +96,11 @@ class Setting:
 
     def _made_from(self, task: Task) -> dict[str, Any]:
         model: Member | Detector = self.model(task)
+        with said_by(f"'{model.name}' in the competition file"):
+            recipe = recipe_digest(model.recipe)
         return {
             "checkpoint": _digest(task.checkpoint),
-            "recipe": recipe_digest(model.recipe),
+            "recipe": recipe,
             "overrides": model.model_dump(mode="json")["overrides"],
         }
 
