@@ -28,7 +28,7 @@ def _possible(path: Path | str) -> Path | str:
 
 FilePath = Annotated[Path, AfterValidator(_possible)]
 RecipeName = Annotated[str, AfterValidator(_possible)]
-"""Of a recipe, or the path of one."""
+"""A shipped recipe, one of mmaction2's, or one in a folder of ``--recipes``; never a path."""
 
 
 class Table(Data):
