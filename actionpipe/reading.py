@@ -8,18 +8,21 @@ file stands inside that, so that a fault of our own is never taken for one of th
 import codecs
 import contextlib
 import csv
+import functools
 import io
 import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import yaml
 
 from actionpipe.errors import UserError
+
+Value = TypeVar("Value")
 
 MOST_BYTES = 2**30
 """Of a table, list or JSON file: a manifest of a million videos has a quarter of it."""
@@ -74,6 +77,27 @@ def explained(path: Path | str, kind: str, advice: str = "") -> Iterator[None]:
         raise
     except PARSER_FAULTS as error:
         raise _fault(path, f"is not {kind} ({_reason(error)})", advice) from None
+
+
+def once(read: Callable[[Path], Value]) -> Callable[[Path], Value]:
+    """Let a file be read once a process: until it is another one, the next caller gets the same object again.
+
+    For results that nobody changes; those of the last two files are kept.
+    """
+
+    @functools.lru_cache(maxsize=2)
+    def read_state(path: Path, _state: tuple[int, ...]) -> Value:
+        return read(path)
+
+    @functools.wraps(read)
+    def read_once(path: Path) -> Value:
+        try:
+            now = path.stat()
+        except (OSError, ValueError):
+            return read(path)  # says what is wrong
+        return read_state(path, (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns))
+
+    return read_once
 
 
 def is_there(path: Path) -> bool:

@@ -18,7 +18,9 @@ def class_indices(labels: Labels | Sequence[str] | Sequence[int], classes: Seque
     Raises:
         UserError: a label is not a class.
     """
-    array = np.asarray(labels)
+    # As NumPy's own texts, each as long as the longest, a million labels would take far longer.
+    named = isinstance(labels, list) and bool(labels) and isinstance(labels[0], str)
+    array = np.array(labels, dtype=object) if named else np.asarray(labels)
     if array.size == 0:
         return np.zeros(0, np.int64)
     if np.issubdtype(array.dtype, np.integer):
@@ -26,8 +28,9 @@ def class_indices(labels: Labels | Sequence[str] | Sequence[int], classes: Seque
         indices = array.astype(np.int64)
     else:
         index_of_class = {label: index for index, label in enumerate(classes)}
-        unknown = sorted({str(label) for label in array} - set(index_of_class))
-        indices = np.array([index_of_class.get(str(label), 0) for label in array], np.int64)
+        names = [str(label) for label in array.tolist()]
+        indices = np.array([index_of_class.get(name, -1) for name in names], np.int64)
+        unknown = sorted(set(names) - set(index_of_class)) if indices.min() < 0 else []
     if unknown:
         raise UserError(f"labels {', '.join(unknown)} are not among the classes {', '.join(classes)}")
     return indices

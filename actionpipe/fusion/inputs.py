@@ -110,12 +110,13 @@ def read_out_of_fold(workspace: Workspace, competition: Competition) -> Inputs:
         read += paths
     if not known:
         notes.append("not one validation clip has scores: there is no out-of-fold metric")
-        return Inputs(unscored=list(expected.index), read=read, notes=notes)
+        return Inputs(unscored=expected.index.tolist(), read=read, notes=notes)
+    is_known = expected.index.isin(known)
     return Inputs(
         scores,
         evidence,
-        expected.loc[[video for video in expected.index if video in known]],
-        [video for video in expected.index if video not in known],
+        expected[is_known],
+        expected.index[~is_known].tolist(),
         read,
         notes,
     )
@@ -163,7 +164,7 @@ def _evidence_of_folds(
     """The counts of each fold's clips by that fold's detector, which did not see them; and the files behind them."""
     detections, coverages, paths = detections_of_folds(workspace, detector, folds, "val")
     parts = [
-        count_evidence([table], competition.rules, list(splits.index[splits["fold"] == fold]), [coverage])
+        count_evidence([table], competition.rules, splits.index[splits["fold"] == fold].tolist(), [coverage])
         for fold, table, coverage in zip(folds, detections, coverages, strict=True)
     ]
     return pd.concat(parts), paths

@@ -156,16 +156,17 @@ def changes(
     names = np.array(competition.class_names, dtype=object)
     videos, wanted = measured(scores, splits["label"], competition)
     rungs = climb(scores, evidence, videos, competition, wanted)
-    rows = []
+    folds, named = splits["fold"].loc[videos].to_numpy(), np.array(videos, dtype=object)
+    tables = []
     for rung in rungs:
         if rung.before is None:
             continue
         was = rungs[rung.before].labels
-        for clip in np.flatnonzero(was != rung.labels):
-            video = videos[clip]
-            of_clip = [video, splits.loc[video, "fold"], names[wanted[clip]], rung.step]
-            rows.append([*of_clip, names[was[clip]], names[rung.labels[clip]]])
-    return pd.DataFrame(rows, columns=CHANGE_COLUMNS)
+        clips = np.flatnonzero(was != rung.labels)
+        labels = (names[of_clip[clips]] for of_clip in (wanted, was, rung.labels))
+        columns = (named[clips], folds[clips], next(labels), rung.step, *labels)
+        tables.append(pd.DataFrame(dict(zip(CHANGE_COLUMNS, columns, strict=True))))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=CHANGE_COLUMNS)
 
 
 def measured(
@@ -176,7 +177,8 @@ def measured(
     Raises:
         UserError: there is none.
     """
-    videos = [video for video in average(scores, competition).index if video in truth.index]
+    scored = average(scores, competition).index
+    videos = scored[scored.isin(truth.index)].tolist()
     if not videos:
         raise UserError(
             "no scored clip has a true label; check that the score tables and the labels name the same clips"

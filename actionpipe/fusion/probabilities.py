@@ -127,21 +127,21 @@ def checked_splits(workspace: Workspace, competition: Competition) -> pd.DataFra
     table = read_splits(path)
     number = competition.folds.number
     faults = []
-    for video, label, fold in zip(table["video"], table["label"], table["fold"], strict=True):
+    wrong = table[~table["label"].isin(competition.class_names) | (table["fold"] >= number)]
+    for video, label, fold in zip(wrong["video"], wrong["label"], wrong["fold"], strict=True):
         if label not in competition.class_names:
             faults.append(f"{path}: '{label}' of '{video}' is not one of {', '.join(competition.class_names)}")
         if fold >= number:
             faults.append(f"{path}: fold {fold} of '{video}' is not one of the {number}; run: python preprocess.py")
-    faults += describe_torn(workspace, zip(table["video"], table["group"], table["fold"], strict=True))
+    faults += describe_torn(workspace, table[["video", "group", "fold"]].itertuples(index=False, name=None))
     raise_faults(faults)
     table["group"] = table["group"].where(table["group"] != "", table["video"])
     return table.set_index("video")[["label", "group", "fold"]]
 
 
 def _check_fold(path: Path, videos: pd.Index, fold: int, splits: pd.DataFrame) -> None:
-    fold_of_video = dict(zip(splits.index, splits["fold"], strict=True))
-    strangers = [video for video in videos if fold_of_video.get(video) != fold]
-    if strangers:
+    strangers = videos[~videos.isin(splits.index[splits["fold"] == fold])]
+    if len(strangers):
         raise UserError(
             f"{path} scores '{strangers[0]}' (one of {len(strangers)} such videos), which splits.csv does not have in "
             f"fold {fold}: the folds have changed since; run: bash train.sh 0 && bash inference.sh 0"

@@ -124,7 +124,10 @@ def apply_thresholds(probabilities: pd.DataFrame, thresholds: Mapping[str, float
 
 
 def _check_same_videos(scores_of_member: Mapping[str, pd.DataFrame]) -> None:
-    sets = {name: set(scores.index) for name, scores in scores_of_member.items()}
+    first = next(iter(scores_of_member.values())).index
+    if all(scores.index.equals(first) for scores in scores_of_member.values()):
+        return
+    sets = {name: set(scores.index.tolist()) for name, scores in scores_of_member.items()}
     everything = set().union(*sets.values())
     faults = [
         f"{name} has no scores for '{video}', others have; delete its score tables and run: bash inference.sh 0"

@@ -7,8 +7,7 @@ from actionpipe.competition import Competition
 from actionpipe.errors import UserError
 from actionpipe.fusion.rules import needs_detections
 from actionpipe.fusion.tables import raise_faults
-from actionpipe.splits.index import VideoIndex
-from actionpipe.video.manifest import Manifest
+from actionpipe.splits.index import read_index
 from actionpipe.workspace import Part, Workspace
 
 
@@ -41,7 +40,7 @@ def unreadable(workspace: Workspace, competition: Competition, part: Part, unsco
             f"'{unscored[0]}' (one of {len(unscored)}) has no scores, and there is no {path} to say why; run: "
             f"python extract.py --dir VIDEOS --output-root {workspace.frames(part)} && bash inference.sh 0"
         )
-    index = VideoIndex(Manifest.read(path))
+    index = read_index(path)
     faults: list[str] = []
     for video in unscored:
         entries = index.find(video)

@@ -76,6 +76,6 @@ def changes(workspace: Workspace) -> Section:
         )
     verdicts = [
         "better" if after == label else "worse" if before == label else "neither"
-        for label, before, after in zip(table["label"], table["before"], table["after"], strict=True)
+        for label, before, after in zip(*(table[name].tolist() for name in ("label", "before", "after")), strict=True)
     ]
     return Section("changes", {"changes": table.assign(verdict=verdicts)[CHANGE_COLUMNS]}, missing, command)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 from actionpipe.competition import Competition
 from actionpipe.errors import UserError
 from actionpipe.report.section import Section, empty, read_columns
-from actionpipe.splits.index import VideoIndex
+from actionpipe.splits.index import read_index
 from actionpipe.splits.store import read_splits
-from actionpipe.video.manifest import Manifest
 from actionpipe.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -65,19 +64,21 @@ def _count(splits: "pd.DataFrame", digest_of_video: dict[str, str], competition:
     import pandas as pd
 
     folds_of_group, folds_of_digest = defaultdict(set), defaultdict(set)
-    for video, group, fold in zip(splits["video"], splits["group"], splits["fold"], strict=True):
+    for video, group, fold in zip(*(splits[name].tolist() for name in ("video", "group", "fold")), strict=True):
         folds_of_group[group].add(fold)
         if video in digest_of_video:
             folds_of_digest[digest_of_video[video]].add(fold)
     rows = []
-    for fold in sorted(set(splits["fold"])):
+    for fold in sorted(splits["fold"].unique()):
         inside = splits[splits["fold"] == fold]
         row: dict[str, int] = {
             "fold": int(fold),
             "clips": len(inside),
             "groups": inside["group"].nunique(),
-            "torn_groups": sum(len(folds_of_group[group]) > 1 for group in set(inside["group"])),
-            "same_bytes": sum(len(folds_of_digest[digest_of_video.get(video, "")]) > 1 for video in inside["video"]),
+            "torn_groups": sum(len(folds_of_group[group]) > 1 for group in inside["group"].unique()),
+            "same_bytes": sum(
+                len(folds_of_digest[digest_of_video.get(video, "")]) > 1 for video in inside["video"].tolist()
+            ),
         }
         row |= {f"clips:{name}": int((inside["label"] == name).sum()) for name in competition.class_names}
         rows.append(row)
@@ -87,8 +88,8 @@ def _count(splits: "pd.DataFrame", digest_of_video: dict[str, str], competition:
 def _digest_of_video(workspace: Workspace, splits: "pd.DataFrame") -> dict[str, str]:
     """SHA-256 of each training video that the manifest has."""
     try:
-        index = VideoIndex(Manifest.read(workspace.manifest("train")))
+        index = read_index(workspace.manifest("train"))
     except UserError:
         return {}
-    found = {video: index.find(video) for video in splits["video"]}
+    found = {video: index.find(video) for video in splits["video"].tolist()}
     return {video: entries[0].digest for video, entries in found.items() if len(entries) == 1}

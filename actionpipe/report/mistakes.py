@@ -13,8 +13,7 @@ from actionpipe.evaluate.indices import class_indices
 from actionpipe.report.predictions import Predictions
 from actionpipe.report.section import Section, empty
 from actionpipe.splits.coco import FRAME_NAME, spread
-from actionpipe.splits.index import VideoIndex
-from actionpipe.video.manifest import Manifest
+from actionpipe.splits.index import read_index
 from actionpipe.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def _shown_classes(truth: str, predicted: str, probabilities: Sequence[float], c
 def _folders(workspace: Workspace, videos: Sequence[str]) -> dict[str, tuple[Path, int] | None]:
     """Folder and number of the stored frames of each video; None when there are none."""
     try:
-        index = VideoIndex(Manifest.read(workspace.manifest("train")))
+        index = read_index(workspace.manifest("train"))
     except UserError:
         return dict.fromkeys(videos)
     found = {video: index.find(video) for video in videos}

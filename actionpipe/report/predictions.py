@@ -56,7 +56,7 @@ def read_predictions(workspace: Workspace, competition: Competition) -> Predicti
     # A member's name holds no colon, a class may.
     sources = list(dict.fromkeys(column.split(":", 1)[0] for column in table.columns if ":" in column))
     lacking = [f"{source}:{name}" for source in sources for name in classes if f"{source}:{name}" not in table.columns]
-    strange = sorted((set(table["label"]) | set(table["prediction"])) - set(classes))
+    strange = sorted((set(table["label"].unique()) | set(table["prediction"].unique())) - set(classes))
     if lacking or strange or ENSEMBLE not in sources:
         found = f"no column '{lacking[0]}'" if lacking else f"the class '{strange[0]}'" if strange else "no ensemble"
         raise UserError(f"{path} is of another competition: it has {found}; run: python postprocess.py")
@@ -69,13 +69,13 @@ def read_predictions(workspace: Workspace, competition: Competition) -> Predicti
     if not whole or not np.isfinite(folds).all():
         raise UserError(f"{path} has a cell that is no probability or no fold; run: python postprocess.py")
     probabilities = {source: array.clip(0, 1) for source, array in probabilities.items()}
-    videos = [str(video) for video in table[VIDEO]]
+    videos = table[VIDEO].tolist()
     nested = _nested_labels(workspace, videos, classes)
     return Predictions(
         videos,
-        [str(label) for label in table["label"]],
-        [int(fold) for fold in folds],
-        [str(label) for label in table["prediction"]] if nested is None else nested,
+        table["label"].tolist(),
+        folds.astype(int).tolist(),
+        table["prediction"].tolist() if nested is None else nested,
         probabilities,
         nested is not None,
     )
@@ -92,7 +92,7 @@ def _nested_labels(workspace: Workspace, videos: list[str], classes: list[str]) 
         table = read_text_table(workspace.results / "nested.csv", [VIDEO, "prediction"], ADVICE)
     except UserError:
         return None
-    label_of_video = dict(zip(table[VIDEO], table["prediction"], strict=True))
+    label_of_video = dict(zip(table[VIDEO].tolist(), table["prediction"].tolist(), strict=True))
     if set(label_of_video) != set(videos) or not set(label_of_video.values()) <= set(classes):
         return None
-    return [str(label_of_video[video]) for video in videos]
+    return [label_of_video[video] for video in videos]

@@ -177,9 +177,12 @@ def _join_copies(
     group_of: dict[str, str] = {}
 
     def root(group: str) -> str:
-        while group in group_of:
-            group = group_of[group]
-        return group
+        top = group
+        while top in group_of:
+            top = group_of[top]
+        while group != top:  # the next one to ask goes there at once, however many groups have been joined
+            group_of[group], group = top, group_of[group]
+        return top
 
     for video in videos:
         # Broken ones are in no list: they join nothing.

@@ -7,13 +7,12 @@ trained on.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence, Set
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from actionpipe import reading
 from actionpipe.errors import UserError
 from actionpipe.splits.faults import Faults, some
-from actionpipe.splits.index import VideoIndex
+from actionpipe.splits.index import read_index
 from actionpipe.splits.lists import read_list
 from actionpipe.splits.store import COLUMNS, MADE_BY
 from actionpipe.splits.tables import read_rows
@@ -144,7 +143,7 @@ def _digests(workspace: Workspace, videos: Iterable[str], wanted: Set[str]) -> d
     """Digest by training video, of those whose digest is ``wanted`` and which have frames."""
     if not wanted:  # mostly so, and finding thousands of names would take longer than all else
         return {}
-    index = VideoIndex(Manifest(list(_entries(workspace, "train"))))
+    index = read_index(workspace.manifest("train"))
     found = {video: index.find(video) for video in videos}
     return {
         video: entries[0].digest
@@ -153,19 +152,10 @@ def _digests(workspace: Workspace, videos: Iterable[str], wanted: Set[str]) -> d
     }
 
 
-def _entries(workspace: Workspace, part: Part) -> tuple[Entry, ...]:
+def _entries(workspace: Workspace, part: Part) -> list[Entry]:
     """The rows of a manifest; none without one."""
     path = workspace.manifest(part)
-    if not path.exists():
-        return ()
-    status = path.stat()
-    return _read_entries(path, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=2)
-def _read_entries(path: Path, changed: int, size: int) -> tuple[Entry, ...]:  # noqa: ARG001  (they tell states apart)
-    """Read once a command: fusion asks again for each fold."""
-    return tuple(Manifest.read(path).entries)
+    return Manifest.read(path).entries if path.exists() else []
 
 
 def _add_shared_clips(workspace: Workspace, fold: int, faults: Faults) -> None:

@@ -32,13 +32,7 @@ def read_splits(path: Path) -> "pd.DataFrame":
     Raises:
         TableError: the file is missing or malformed; every fault with its line.
     """
-    import pandas as pd
-
-    faults = Faults()
-    rows = _read(path, faults)
-    faults.stop()
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.astype({"video": str, "label": str, "group": str, "fold": "int64"})
+    return _read_table(path).copy()
 
 
 def fold_of_video(
@@ -109,6 +103,17 @@ def describe_other_order(workspace: Workspace, classes: Sequence[str]) -> list[s
         "was trained in that order must be trained again: bash train.sh sets it aside. Dumps and checkpoints of other "
         "programs must have the order of now, or the competition file theirs, under classes:"
     ]
+
+
+@reading.once
+def _read_table(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    faults = Faults()
+    rows = _read(path, faults)
+    faults.stop()
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.astype({"video": str, "label": str, "group": str, "fold": "int64"})
 
 
 def _read(path: Path, faults: Faults) -> list[tuple[str, str, str, int]]:

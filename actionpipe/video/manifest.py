@@ -2,7 +2,8 @@
 
 import csv
 import io
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Literal, get_args
 
@@ -10,6 +11,7 @@ from actionpipe import files, reading
 from actionpipe.errors import TableError, UserError
 
 Status = Literal["ok", "damaged", "broken"]
+STATUSES: dict[str, Status] = {status: status for status in get_args(Status)}
 """``damaged``: some packets could not be decoded, but frames were stored. ``broken``: not one frame."""
 
 
@@ -25,7 +27,7 @@ class Settings:
     """JPEG quality, 1 to 100, on OpenCV's scale."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # of which there may be a million
 class Entry:
     """One video."""
 
@@ -72,6 +74,10 @@ MOST = {
 """Beyond what any video has; what is made of a row takes memory by these numbers."""
 
 
+SIZES = ("size", "frames", "width", "height", "fps", "duration")
+_sizes, _values = attrgetter(*SIZES), attrgetter(*COLUMNS)
+
+
 class Manifest:
     """The rows of ``manifest.csv``."""
 
@@ -80,46 +86,49 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
-        """Read ``manifest.csv``.
+        """Read ``manifest.csv``, once a process while it stays as it is.
 
         Raises:
             UserError: there is none, or it is not a manifest; rows that make no sense are all named.
         """
-        remake = f"move it away and run: python extract.py --dir VIDEOS --output-root {path.parent}"
-        try:
-            text = reading.read_text(path, remake)
-        except FileNotFoundError:
-            raise UserError(
-                f"no manifest at {path}; run: python extract.py --dir VIDEOS --output-root {path.parent}"
-            ) from None
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        with reading.explained(path, "a manifest", remake):
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-        if missing:
-            raise UserError(
-                f"{path} lacks the columns {', '.join(missing)}; it is not a manifest of extract.py. "
-                f"Move it away and run: python extract.py --dir VIDEOS --output-root {path.parent}"
-            )
-        entries, faults = [], []
-        with reading.explained(path, "a manifest", remake):
-            for row in reader:
-                try:
-                    entries.append(parse(row))
-                except (ValueError, TypeError, OverflowError) as error:
-                    faults.append(f"{path}, line {reader.line_num}: {error}")
-        if faults:
-            raise TableError(faults)
-        return cls(entries)
+        return cls(list(_read(path)))
 
     def write(self, path: Path) -> None:
         """Write ``manifest.csv`` atomically, sorted by video."""
         buffer = io.StringIO(newline="")
-        writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for entry in sorted(self.entries, key=lambda entry: entry.video):
-            row = asdict(entry)
-            writer.writerow({name: "" if value is None else value for name, value in row.items()})
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(map(_values, sorted(self.entries, key=lambda entry: entry.video)))
         files.write_text(path, buffer.getvalue())
+
+
+@reading.once
+def _read(path: Path) -> tuple[Entry, ...]:
+    remake = f"move it away and run: python extract.py --dir VIDEOS --output-root {path.parent}"
+    try:
+        text = reading.read_text(path, remake)
+    except FileNotFoundError:
+        raise UserError(
+            f"no manifest at {path}; run: python extract.py --dir VIDEOS --output-root {path.parent}"
+        ) from None
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    with reading.explained(path, "a manifest", remake):
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+    if missing:
+        raise UserError(
+            f"{path} lacks the columns {', '.join(missing)}; it is not a manifest of extract.py. "
+            f"Move it away and run: python extract.py --dir VIDEOS --output-root {path.parent}"
+        )
+    entries, faults = [], []
+    with reading.explained(path, "a manifest", remake):
+        for row in reader:
+            try:
+                entries.append(parse(row))
+            except (ValueError, TypeError, OverflowError) as error:
+                faults.append(f"{path}, line {reader.line_num}: {error}")
+    if faults:
+        raise TableError(faults)
+    return tuple(entries)
 
 
 def parse(row: dict[str, str]) -> Entry:
@@ -128,12 +137,11 @@ def parse(row: dict[str, str]) -> Entry:
     Raises:
         ValueError: a text is not what its column holds.
     """
-    short = next((name for name in COLUMNS if row[name] is None), None)
-    if short is not None:
-        raise ValueError(f"the row ends before {short}")
-    status = next((known for known in get_args(Status) if known == row["status"]), None)
+    if None in row.values():
+        raise ValueError(f"the row ends before {next(name for name in COLUMNS if row[name] is None)}")
+    status = STATUSES.get(row["status"])
     if status is None:
-        raise ValueError(f"status is '{row['status']}', must be one of {', '.join(get_args(Status))}")
+        raise ValueError(f"status is '{row['status']}', must be one of {', '.join(STATUSES)}")
     entry = Entry(
         video=row["video"],
         frames_dir=row["frames_dir"],
@@ -155,17 +163,16 @@ def parse(row: dict[str, str]) -> Entry:
 
 
 def _check(entry: Entry) -> None:
-    for name in ("size", "frames", "width", "height", "fps", "duration"):
-        value = getattr(entry, name)
+    for name, value in zip(SIZES, _sizes(entry), strict=True):
         if not 0 <= value <= MOST[name]:  # NaN too
             raise ValueError(f"{name} is {value:.6g}, must be from 0 to {MOST[name]:.6g}")
-    for name in ("sampling", "short_side"):
-        value = getattr(entry, name)
+    for name, value in (("sampling", entry.sampling), ("short_side", entry.short_side)):
         if value is not None and not 0 < value <= MOST[name]:
             raise ValueError(f"{name} is {value:.6g}, must be above 0 and at most {MOST[name]:.6g}")
     if not 1 <= entry.quality <= 100:
         raise ValueError(f"quality is {entry.quality}, must be from 1 to 100")
-    if "\0" in entry.frames_dir or entry.frames_dir.startswith("/") or ".." in PurePosixPath(entry.frames_dir).parts:
+    folder = entry.frames_dir
+    if "\0" in folder or folder.startswith("/") or (".." in folder and ".." in PurePosixPath(folder).parts):
         raise ValueError(f"frames_dir {entry.frames_dir!r} is no folder below the manifest's")
 
 
