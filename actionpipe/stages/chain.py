@@ -64,7 +64,7 @@ def chain(
     Raises:
         UserError: from any stage; stages before it have done their work, and the same command goes on.
     """
-    from actionpipe.stages.extract import extract
+    from actionpipe.stages.extract import extract_changed
     from actionpipe.stages.inference import infer
     from actionpipe.stages.preprocess import preprocess
     from actionpipe.stages.train import train
@@ -81,10 +81,8 @@ def chain(
     clock = Clock(workspace)
 
     def extract_part(folder: Path, part: Part) -> int:
-        entries = extract(
-            directory=folder, output_root=workspace.frames(part), settings=Settings(short_side=short_side)
-        )
-        return sum(not entry.readable for entry in entries)
+        made = extract_changed(folder, workspace.frames(part), Settings(short_side=short_side))
+        return made.videos - made.readable
 
     unreadable = clock.time("extract train", lambda: extract_part(train_videos, "train"))
     unreadable += clock.time("extract test", lambda: extract_part(test_videos, "test"))

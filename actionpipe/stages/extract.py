@@ -1,4 +1,8 @@
-"""Reads videos. Writes ``OUTPUT_ROOT/<folder>/<stem>_frames/img_00001.jpg`` … and ``OUTPUT_ROOT/manifest.csv``."""
+"""Reads videos. Writes ``OUTPUT_ROOT/<folder>/<stem>_frames/img_00001.jpg`` … and ``OUTPUT_ROOT/manifest.csv``.
+
+Last it notes in ``OUTPUT_ROOT/.extract.json`` how it has found and left all files, by which the next run sees that
+nothing has changed.
+"""
 
 import time
 from pathlib import Path
@@ -6,14 +10,17 @@ from typing import Annotated
 
 import typer
 
+from actionpipe import unchanged
 from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.processes import cores
 from actionpipe.terminal import line
-from actionpipe.video.find import Source, find_videos, name_sources
+from actionpipe.video import state
+from actionpipe.video.find import Source, find_videos, name_sources, scan_videos
 from actionpipe.video.journal import MANIFEST, Journal, locked
 from actionpipe.video.manifest import Entry, Settings
 from actionpipe.video.progress import progress
+from actionpipe.video.state import Extracted
 from actionpipe.video.store import broken, part_of, remove_frames, remove_parts
 from actionpipe.video.task import Task, work
 from actionpipe.video.workers import run_all
@@ -33,7 +40,8 @@ def extract(
 ) -> list[Entry]:
     """Store the frames of one ``video``, or of all below ``directory``; return their rows, sorted by video.
 
-    Videos that are done with the same settings are passed over, unless ``overwrite``. Rows of other videos are kept.
+    Videos that are done with the same settings are passed over, unless ``overwrite``: each is read to see that it is
+    the same. Rows of other videos are kept.
 
     Raises:
         UserError: no or two inputs, no video found, an impossible setting, or the frames cannot be written.
@@ -41,31 +49,59 @@ def extract(
     _check(settings, workers)
     folder, paths = _inputs(video, directory)
     with locked(output_root):
-        journal = Journal(output_root)
-        named = {path.relative_to(folder).as_posix() for path in paths}
-        taken = {entry.frames_dir for entry in journal.entries.values() if entry.video not in named}
-        sources = name_sources(paths, folder, taken)
-        names = {source.video for source in sources}
-        _clean(sources, journal, output_root)
-        tasks = [
-            Task(source, output_root, settings, None if overwrite else journal.entries.get(source.video))
-            for source in sources
-        ]
-        merged = time.monotonic()
-        try:
-            with progress(len(tasks)) as advance:
-                for task, result in run_all(work, tasks, workers or cores()):
-                    entry = result or broken(task.source, settings, "the process that decoded it died, twice")
-                    if result is None:
-                        _remove_part(task)
-                    if entry != task.previous:
-                        journal.add(entry)
-                    advance(0 if entry == task.previous else entry.frames)
-                    if time.monotonic() - merged > MERGE_INTERVAL:
-                        journal.merge()
-                        merged = time.monotonic()
-        finally:
-            journal.merge()
+        return _extract(folder, paths, output_root, settings, workers, overwrite=overwrite)
+
+
+def extract_changed(directory: Path, output_root: Path, settings: Settings, workers: int | None = None) -> Extracted:
+    """As ``extract`` of a folder; but while all files are as the last run has left them, none is read.
+
+    Raises:
+        UserError: see ``extract``.
+    """
+    _check(settings, workers)
+    found = scan_videos(directory)
+    videos = state.videos_state(found, directory)
+    with locked(output_root):
+        said = state.read(state.record(output_root, settings, videos))
+        if said is not None:
+            print(unchanged.SAID)
+            return said
+        paths = sorted(Path(entry.path) for entry in found)
+        entries = _extract(directory, paths, output_root, settings, workers, overwrite=False)
+        said = Extracted.of(entries)
+        state.note(state.record(output_root, settings, videos), entries, said)
+        return said
+
+
+def _extract(
+    folder: Path, paths: list[Path], output_root: Path, settings: Settings, workers: int | None, *, overwrite: bool
+) -> list[Entry]:
+    """Store the frames of videos of a folder; for the process that has the output root's lock."""
+    journal = Journal(output_root)
+    named = {path.relative_to(folder).as_posix() for path in paths}
+    taken = {entry.frames_dir for entry in journal.entries.values() if entry.video not in named}
+    sources = name_sources(paths, folder, taken)
+    names = {source.video for source in sources}
+    _clean(sources, journal, output_root)
+    tasks = [
+        Task(source, output_root, settings, None if overwrite else journal.entries.get(source.video))
+        for source in sources
+    ]
+    merged = time.monotonic()
+    try:
+        with progress(len(tasks)) as advance:
+            for task, result in run_all(work, tasks, workers or cores()):
+                entry = result or broken(task.source, settings, "the process that decoded it died, twice")
+                if result is None:
+                    _remove_part(task)
+                if entry != task.previous:
+                    journal.add(entry)
+                advance(0 if entry == task.previous else entry.frames)
+                if time.monotonic() - merged > MERGE_INTERVAL:
+                    journal.merge()
+                    merged = time.monotonic()
+    finally:
+        journal.merge()
     return [journal.entries[name] for name in sorted(names)]
 
 
@@ -141,24 +177,27 @@ def command(
     Exit code 3: done, but some videos have not one readable frame (they are listed, and rows of the manifest).
     """
     start = time.monotonic()
-    entries = extract(
-        video=video,
-        directory=directory,
-        output_root=output_root,
-        settings=Settings(sampling, short_side, quality),
-        workers=workers,
-        overwrite=overwrite,
-    )
-    readable = [entry for entry in entries if entry.readable]
-    frames = sum(entry.frames for entry in readable)
-    print(f"{len(readable)} of {len(entries)} videos, {frames} frames in {time.monotonic() - start:.1f} s", end="")
+    settings = Settings(sampling, short_side, quality)
+    if directory is not None and video is None and not overwrite:
+        made = extract_changed(directory, output_root, settings, workers)
+    else:
+        made = Extracted.of(
+            extract(
+                video=video,
+                directory=directory,
+                output_root=output_root,
+                settings=settings,
+                workers=workers,
+                overwrite=overwrite,
+            )
+        )
+    print(f"{made.readable} of {made.videos} videos, {made.frames} frames in {time.monotonic() - start:.1f} s", end="")
     print(f": {output_root / MANIFEST}")
-    for word in ("damaged", "broken"):
-        listed = [entry for entry in entries if entry.status == word]
+    for word, listed in (("damaged", made.damaged), ("broken", made.broken)):
         if listed:
             print(f"{word} ({len(listed)}):")
-            print("\n".join(f"  {line(entry.video)}: {entry.reason}" for entry in listed))
-    if len(readable) == len(entries) or allow_unreadable:
+            print("\n".join(f"  {line(name)}: {reason}" for name, reason in listed))
+    if made.readable == made.videos or allow_unreadable:
         return ExitCode.OK
     print("they are listed in the manifest; --allow-unreadable accepts them")
     return ExitCode.INCOMPLETE

