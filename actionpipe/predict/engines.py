@@ -1,9 +1,12 @@
 """Which engine runs the networks of inference, in which precision, on how many lanes."""
 
+import contextlib
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast, get_args
 
+from actionpipe import reading
 from actionpipe.errors import UserError
 from actionpipe.processes import Processes, cores
 
@@ -93,9 +96,18 @@ def has_openvino() -> bool:
 
 def best_precision(device: str) -> Precision:
     """The fastest precision that the processor computes in, of those that keep the labels."""
+    if device == "cuda":
+        import torch
+
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if {"amx_bf16", "avx512_bf16"} & cpu_features() else "fp32"
+
+
+def cpu_features() -> set[str]:
+    """What the processor can do, as Linux names it; elsewhere as torch does, which takes seconds to load."""
+    with contextlib.suppress(OSError, UserError):
+        lines = reading.read_text(Path("/proc/cpuinfo")).splitlines()
+        return set(next((line.split() for line in lines if line.startswith("flags")), []))
     import torch
 
-    if device == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    found = torch.cpu.get_capabilities()
-    return "bf16" if found.get("amx_bf16") or found.get("avx512_bf16") else "fp32"
+    return {name for name, there in torch.cpu.get_capabilities().items() if there}

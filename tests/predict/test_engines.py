@@ -8,6 +8,7 @@ from actionpipe.predict import engines
 from actionpipe.predict.engines import Engine, best_precision, choose_engine
 from actionpipe.processes import Processes
 
+FEATURES = engines.cpu_features
 CPU, GPU = Processes("cpu", 1), Processes("cuda", 1)
 
 
@@ -16,7 +17,7 @@ def machine(monkeypatch):
     """Eight cores that compute in fp32 and bf16 GPUs, with OpenVINO, whatever the tests run on."""
     monkeypatch.setattr(engines, "cores", lambda: 8)
     monkeypatch.setattr(engines, "has_openvino", lambda: True)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    monkeypatch.setattr(engines, "cpu_features", set)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
 
 
@@ -74,7 +75,7 @@ def test_openvino_that_is_not_installed_says_what_to_run(monkeypatch):
 
 @pytest.mark.parametrize("processes", [CPU, GPU])
 def test_the_reference_computes_in_fp32_only(processes, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    monkeypatch.setattr(engines, "cpu_features", lambda: {"amx_bf16"})
     assert choose_engine("reference", "auto", processes).precision == "fp32"
     assert choose_engine("reference", "fp32", processes).precision == "fp32"
     with pytest.raises(UserError, match=r"computes in fp32 only; --precision bf16"):
@@ -131,17 +132,25 @@ def test_a_gpu_has_some_lanes_that_decode_for_it(monkeypatch, cores, count, lane
 @pytest.mark.parametrize(
     ("found", "precision"),
     [
-        ({}, "fp32"),
-        ({"avx512_bf16": True}, "bf16"),
-        ({"amx_bf16": True}, "bf16"),
-        ({"amx_bf16": False, "avx512_bf16": False, "avx2": True}, "fp32"),
+        (set(), "fp32"),
+        ({"avx512_bf16", "avx2"}, "bf16"),
+        ({"amx_bf16"}, "bf16"),
+        ({"avx2", "avx512f"}, "fp32"),
     ],
 )
 def test_a_cpu_computes_in_bf16_where_it_has_instructions_for_it(monkeypatch, found, precision):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    monkeypatch.setattr(engines, "cpu_features", lambda: found)
     assert best_precision("cpu") == precision
     assert choose_engine("auto", "auto", CPU).precision == precision
     assert choose_engine("torch", "auto", CPU).precision == precision
+
+
+def test_the_system_and_torch_know_the_same_of_the_processor(monkeypatch):
+    asked = {"amx_bf16", "avx512_bf16"}
+    known = FEATURES() & asked
+    assert known == {name for name in asked if torch.cpu.get_capabilities().get(name)}
+    monkeypatch.setattr(engines.reading, "read_text", lambda _: (_ for _ in ()).throw(FileNotFoundError))
+    assert FEATURES() & asked == known
 
 
 def test_a_gpu_computes_in_fp16_where_bf16_would_be_emulated(monkeypatch):
