@@ -46,7 +46,8 @@ def _check_last(path: Path, checkpoint: Any, loop: Any) -> None:
     checkpoint.setdefault("average", {})  # as runs without one
     for key, kinds in _PARTS.items():
         value: Any = checkpoint.get(key)
-        if not isinstance(value, kinds) or isinstance(value, bool) or (kinds == (int,) and value < (key == "batch")):
+        is_count = kinds == (int,)
+        if not isinstance(value, kinds) or isinstance(value, bool) or (is_count and int(value) < int(key == "batch")):
             found = "is not there" if key not in checkpoint else f"is {reprlib.repr(value)[:80]}"
             raise UserError(f"{path} cannot be gone on from: its '{key}' {found}. {AGAIN}")
     if checkpoint["epoch"] > loop.max_epochs or checkpoint["step"] * checkpoint["batch"] > len(loop.dataloader.dataset):
