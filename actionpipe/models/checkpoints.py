@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import reprlib
 import time
 from pathlib import Path
@@ -33,6 +34,7 @@ _PARTS: dict[str, tuple[type, ...]] = {
     "best_epoch": (int,),
 }
 """What ``last.pth`` holds."""
+_LEAST = {"epoch": 0, "step": 0, "best_epoch": 0, "batch": 1}
 
 
 def _check_last(path: Path, checkpoint: Any, loop: Any) -> None:
@@ -46,8 +48,8 @@ def _check_last(path: Path, checkpoint: Any, loop: Any) -> None:
     checkpoint.setdefault("average", {})  # as runs without one
     for key, kinds in _PARTS.items():
         value: Any = checkpoint.get(key)
-        is_count = kinds == (int,)
-        if not isinstance(value, kinds) or isinstance(value, bool) or (is_count and int(value) < int(key == "batch")):
+        least = _LEAST.get(key, -math.inf)
+        if isinstance(value, bool) or not isinstance(value, kinds) or (isinstance(value, int) and value < least):
             found = "is not there" if key not in checkpoint else f"is {reprlib.repr(value)[:80]}"
             raise UserError(f"{path} cannot be gone on from: its '{key}' {found}. {AGAIN}")
     if checkpoint["epoch"] > loop.max_epochs or checkpoint["step"] * checkpoint["batch"] > len(loop.dataloader.dataset):
