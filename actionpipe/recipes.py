@@ -28,11 +28,13 @@ def name_folders(folders: Sequence[Path]) -> None:
     """Let recipes be named that lie in these folders of the user's, here and in all processes that are started.
 
     Raises:
-        UserError: one of them is no folder.
+        UserError: one of them is no folder, or its path cannot stand in a list of paths.
     """
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"--recipes takes a folder of recipes; there is none at '{folder}'")
+        if os.pathsep in str(folder.resolve()):
+            raise UserError(f"--recipes takes no folder with '{os.pathsep}' in its path; move or link '{folder}'")
     os.environ[FOLDERS] = os.pathsep.join(str(folder.resolve()) for folder in folders)
 
 

@@ -348,3 +348,23 @@ def test_every_command_that_reads_recipes_has_the_flag():
 
     for verb in ("run", "data", "train", "inference", "predict", "demo", "flops", "postprocess", "tune"):
         assert "recipe_folders" in inspect.signature(with_recipe_folders(VERBS[verb])).parameters, verb
+
+
+@pytest.mark.parametrize("text", ["'; open('mark', 'w') #", '"""; x', "a\\'", "a\nimport os", "{x}", "# y", "\u2028x"])
+def test_the_recipe_that_is_written_out_is_data(openmmlab, place, text):
+    """``recipe.py`` of a run is for people, who may name it as a recipe."""
+    import ast
+
+    from actionpipe.training import recipe as recipes
+
+    written = recipes.load(
+        "tsm_small", {"model.backbone.new": text, "model.backbone.more": [{"a b": (text,)}]}
+    ).pretty_text
+    found = {}
+    for statement in ast.parse(written).body:
+        assert isinstance(statement, ast.Assign), ast.unparse(statement)
+        calls = {ast.unparse(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call)}
+        assert calls <= {"dict"}
+        if ast.unparse(statement.targets[0]) == "model":
+            found = eval(ast.unparse(statement.value), {"__builtins__": {}, "dict": dict})
+    assert (found["backbone"]["new"], found["backbone"]["more"]) == (text, [{"a b": (text,)}])

@@ -51,6 +51,9 @@ def test_the_folder_reaches_the_work_and_its_processes(folder, tmp_path, monkeyp
 def test_a_folder_that_is_not_there_is_told(folder, tmp_path):
     with pytest.raises(UserError, match="there is none at"):
         app()(["train", "0", "--recipes", str(tmp_path / "absent")], standalone_mode=False)
+    (tmp_path / "a:b").mkdir()
+    with pytest.raises(UserError, match="no folder with ':' in its path"):
+        app()(["train", "0", "--recipes", str(tmp_path / "a:b")], standalone_mode=False)
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ class ClipInput:
         middle = kinds.index("RawFrameDecode")
         with explained(_PIPELINE, OVERRIDES):
             taken = max((step.get("clip_len", 1) * step.get("num_clips", 1) for step in steps[:middle]), default=1)
-        if not 0 < taken <= MOST_FRAMES:
-            raise UserError(f"the test_pipeline takes {taken:,} frames of a video; 1 to {MOST_FRAMES:,} can be")
+            if not 0 < taken <= MOST_FRAMES:
+                raise UserError(f"the test_pipeline takes {taken:,} frames of a video; 1 to {MOST_FRAMES:,} can be")
         _refuse_options(steps[middle])
         self.choose, self.transform = compose(steps[:middle], "mmaction"), compose(steps[middle + 1 :], "mmaction")
 
