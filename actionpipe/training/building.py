@@ -30,7 +30,14 @@ def explained(what: str, advice: str) -> Iterator[None]:
 
     try:
         yield
-    except (UserError, UnreadableError, OSError, torch.OutOfMemoryError):
+    except (
+        UserError,
+        UnreadableError,
+        OSError,
+        torch.AcceleratorError,
+        torch.OutOfMemoryError,
+        torch.distributed.DistError,
+    ):
         raise
     except Exception as error:
         text = " ".join(str(error).split())

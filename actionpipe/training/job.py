@@ -4,17 +4,21 @@ Reads the fold's lists or COCO files and the starting weights. Writes ``results/
 ``last.pth``, ``recipe.py`` (resolved), logs, TensorBoard events, and ``done.json`` when it has finished.
 """
 
+import contextlib
 import logging
 import multiprocessing
 import os
 import sys
 import time
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from actionpipe import competition as competitions
 from actionpipe.errors import UserError
 from actionpipe.files import write_json, write_text
-from actionpipe.training.prepare import MICRO_BATCH, Job, prepared
+from actionpipe.training.prepare import MICRO_BATCH, Job, find_model, prepared
 from actionpipe.workspace import Workspace
 
 TOO_LARGE = 75
@@ -47,7 +51,8 @@ def train(job: Job) -> None:
     started = time.monotonic()
     run = Run.from_recipe(recipe, directory, seed=job.seed, device=job.device, tensorboard=True)
     try:
-        run.train()
+        with _blaming_overrides(job, directory, run):
+            run.train()
     except StepTooLargeError as error:
         _halve(directory, error.clips)
     keeper = next(hook for hook in run.hooks if type(hook).__name__ == "BestAndLastHook")
@@ -60,6 +65,35 @@ def train(job: Job) -> None:
             "seconds": seconds,
         }
         write_json(directory / "done.json", done)
+
+
+@contextlib.contextmanager
+def _blaming_overrides(job: Job, directory: Path, run: Any) -> Iterator[None]:
+    """Say of what fails with overrides that it may be theirs; the traceback goes to the run's folder.
+
+    What torch says after the first step, or with several processes, is mostly of the machine, and stays as it is.
+
+    Raises:
+        UserError: a library could not do with a setting.
+    """
+    from mmengine.dist import get_world_size
+
+    from actionpipe.models.loop import is_out_of_memory
+
+    try:
+        yield
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        model = find_model(competitions.load(Path(job.competition)), job.member)
+        overrides = {**model.overrides, **job.overrides}
+        of_machine = isinstance(error, RuntimeError) and (run.iter > 0 or get_world_size() > 1)
+        if not overrides or of_machine or is_out_of_memory(error):
+            raise
+        write_text(directory / "traceback.txt", traceback.format_exc())
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        raise UserError(
+            f"'{job.member}' in {job.competition} cannot be trained so: {said}. Look at its overrides: "
+            f"{', '.join(overrides)[:400]} (more is in {directory / 'traceback.txt'})"
+        ) from error
 
 
 def _halve(directory: Path, clips: int) -> NoReturn:

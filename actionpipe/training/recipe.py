@@ -49,10 +49,33 @@ def load(name: Recipe, overrides: dict[str, Any]) -> Config:
     return recipe
 
 
+_NEEDED = {"model", "train_cfg", "optim_wrapper", "default_hooks"}
+_COUNTS = {
+    "train_batch": 1,
+    "test_batch": 1,
+    "loader_workers": 0,
+    "train_cfg.val_interval": 1,
+    "train_cfg.val_begin": 1,
+}
+
+
+def _at(recipe: Any, key: str) -> Any:
+    """What stands at a dotted key; None where there is nothing."""
+    for part in key.split("."):
+        recipe = recipe.get(part) if isinstance(recipe, dict | Config) else None
+    return recipe
+
+
 def _check_shape(recipe: Config, before: dict[str, Any], name: Recipe) -> None:
-    """See that what is read part by part still has its parts."""
+    """See that what is read part by part still has its parts, and that numbers which are counted with are such."""
+    for key, least in _COUNTS.items():
+        own, value = (_at(whole, key) for whole in (before, recipe))
+        if own is not None and (type(value) is not int or value < least):
+            raise UserError(f"override '{key}' must be a whole number from {least}; found {value!r:.100}")
     for key, value in before.items():
-        if isinstance(value, dict) and key in {"model", "train_cfg", "optim_wrapper"} and not recipe.get(key):
+        if (isinstance(value, dict) and key in _NEEDED and not recipe.get(key)) or (
+            key == "param_scheduler" and recipe.get(key) is None
+        ):
             raise UserError(f"an override leaves recipe '{name}' without {key}")
         if not key.endswith("_pipeline") or not value:
             continue

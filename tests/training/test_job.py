@@ -155,3 +155,33 @@ def test_a_dry_run_shows_size_cost_and_time_and_writes_nothing(openmmlab, tiny, 
     assert float(found["parameters"].split()[0]) > 0.1
     assert float(found["forward"].split()[1]) > 0
     assert not tiny.workspace.results.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("optim_wrapper.clip_grad", {"x": 1}, "unexpected keyword argument 'x'"),
+        ("model.backbone.num_segments", 7, "is invalid for input of size"),
+        ("train_pipeline", [], "KeyError: 'inputs'"),
+    ],
+)
+def test_overrides_that_no_training_can_take_are_told(openmmlab, tiny, key, value, said):
+    with pytest.raises(UserError, match=r"'clips' in .*competition\.yaml cannot be trained so") as caught:
+        train(job_of(tiny, "clips", **{key: value}))
+    assert said in str(caught.value)
+    assert f"Look at its overrides: train_cfg.max_epochs, loader_workers, {key}" in str(caught.value)
+    assert "Traceback" in (tiny.workspace.run_dir("clips", 0) / "traceback.txt").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("overrides", "kind"), [({}, TypeError), ({"train_cfg.max_epochs": 1}, UserError)])
+def test_without_overrides_a_fault_stays_what_it_is(openmmlab, tiny, monkeypatch, overrides, kind):
+    from actionpipe.training.run import Run
+
+    def fails(_):
+        raise TypeError("a fault of ours")
+
+    monkeypatch.setattr(Run, "train", fails)
+    with pytest.raises(kind, match="a fault of ours"):
+        train(replace(job_of(tiny, "clips"), overrides=overrides))

@@ -340,3 +340,29 @@ def test_a_member_without_augmentation_trains_on_clips_as_they_are_tested(recipe
     # Which frames are taken is drawn all the same.
     assert "test_mode" not in steps_of(train)["SampleFrames"]
     assert steps_of(joined.test_pipeline)["SampleFrames"]["test_mode"] is True
+
+
+def test_a_detector_s_recipe_is_no_member_s_and_the_reverse(recipes):
+    with pytest.raises(UserError, match=r"'faster_rcnn_small' has no head of classes .* members take recipes of"):
+        recipes.set_classes(recipes.load("faster_rcnn_small", {}), 3)
+    detector = Detector(recipe="tsm_small", classes=["ball"])
+    with pytest.raises(UserError, match=r"'tsm_small' has no head of boxes .* detectors such as"):
+        recipes.set_detector_classes(recipes.load("tsm_small", {}), detector)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("model.rpn_head.x", 1), ("model.test_cfg", None), ("model.neck.out_channels", "x")]
+)
+def test_a_detector_that_cannot_be_built_is_told(recipes, key, value):
+    from actionpipe.predict.cost import measure_cost
+
+    with pytest.raises(UserError, match="network of the recipe cannot be built"):
+        measure_cost(recipes.load("faster_rcnn_small", {key: value}), 3, (64, 48))
+
+
+@pytest.mark.parametrize("value", ["x", {"rcnn": 3}, {"rcnn": {"max_per_img": "x"}}, None])
+def test_the_most_boxes_are_a_number(recipes, value):
+    recipe = recipes.load("faster_rcnn_small", {})
+    recipe.model.test_cfg = value
+    with pytest.raises(UserError, match="most boxes of an image"):
+        recipes.most_boxes(recipe)
