@@ -3,4 +3,4 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bash "$here/install.sh"
-exec "$here/.venv/bin/python" -m actionpipe.stages.train "$@"
+exec "$here/.venv/bin/python" -P -m actionpipe.stages.train "$@"

@@ -56,8 +56,11 @@ class Processes:
         ]
 
     def environment(self) -> dict[str, str]:
-        """The environment for them: GPUs hidden on ``cpu``, cores shared out evenly."""
-        environment = dict(os.environ, PYTHONUNBUFFERED="1")
+        """The environment for them: GPUs hidden on ``cpu``, cores shared out evenly.
+
+        Modules are not looked for in the current folder, which may hold anybody's files.
+        """
+        environment = dict(os.environ, PYTHONUNBUFFERED="1", PYTHONSAFEPATH="1")
         environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // (self.count * self.at_once))))
         environment.setdefault("MKL_NUM_THREADS", environment["OMP_NUM_THREADS"])
         # Compute threads that spin while they wait take the cores that the loader's workers need.

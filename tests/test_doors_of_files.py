@@ -3,7 +3,10 @@
 import ast
 import io
 import json
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -321,6 +324,25 @@ def test_commands_of_a_folder_end_with_2_and_run_nothing(tmp_path, random_weight
     assert result.returncode == 2, result.stderr
     assert "'clips' in " in result.stderr
     assert any(word in result.stderr for word in ("no plain name", "pathlib.Path", "starting weights"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["train", "inference"])
+def test_modules_in_the_current_folder_are_not_imported(tmp_path, random_weights, command):
+    """Of a folder that somebody hands over, in which the commands are typed; optional packages would be found there."""
+    tiny = Tiny(tmp_path / "data").make()
+    (tiny.root / "pretrained").mkdir()
+    (tiny.root / "pretrained" / "clips.pth").write_bytes(random_weights["clips"].read_bytes())
+    tiny.write_competition(detector=None)
+    for name in ("yaml", "numpy", "torch", "av", "petrel_client", "transformers", "clip", "decord", "actionpipe"):
+        (tiny.root / f"{name}.py").write_text("import pathlib\npathlib.Path(__file__).with_name('mark').touch()\n")
+    (script,) = [line for line in (CHECKOUT / f"{command}.sh").read_text().splitlines() if line.startswith("exec")]
+    typed = [sys.executable, *script.split()[2:-1], "0", "--data", ".", "--folds", "0"]
+    typed += ["--dry-run"] if command == "train" else ["--engine", "torch"]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    result = subprocess.run(typed, cwd=tiny.root, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert not (tiny.root / "mark").exists()
 
 
 @pytest.mark.slow

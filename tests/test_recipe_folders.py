@@ -61,7 +61,7 @@ def test_a_folder_that_is_not_there_is_told(folder, tmp_path):
 )
 def test_scripts_hand_on_all_that_is_typed(script):
     text = (CHECKOUT / script).read_text(encoding="utf-8")
-    assert 'exec "$here/.venv/bin/python" -m actionpipe.stages.' in text or "main()" in text
+    assert 'exec "$here/.venv/bin/python" -P -m actionpipe.stages.' in text or "main()" in text
     assert script.endswith(".py") or text.rstrip().endswith('"$@"')
 
 

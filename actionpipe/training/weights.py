@@ -82,9 +82,9 @@ def _refuse_damaged(path: Path) -> None:
         UserError: a part of the file is not as it was written.
     """
     reading.check_file(path, COPY)
-    if not zipfile.is_zipfile(path):
-        return  # cut short, or something else: reading it says what
     try:
+        if not zipfile.is_zipfile(path):
+            return  # cut short, or something else: reading it says what
         with zipfile.ZipFile(path) as file:
             entries = file.infolist()
             # torch never compresses; a small file must not become one that fills the memory.

@@ -141,7 +141,7 @@ class _Helper:
         self.pipe, theirs = Pipe()
         with theirs, stopping.deaf():
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "actionpipe.video.helper", str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-P", "-m", "actionpipe.video.helper", str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env={
