@@ -1,15 +1,19 @@
-"""Measures how the stages that read tables grow with the number of clips: seconds and rows a second.
+"""Measures how the stages that read tables grow with the number of clips: seconds, also of the processor, and memory.
 
-Run from the checkout's root: ``python benchmarks/large_tables.py 10000 100000 1000000``. No video and no frame is made:
+Run from the checkout's root: ``python benchmarks/large_tables.py 10000 100000 1000000`` (``--ungrouped``: without
+the rounds in which four clips share a group). No video and no frame is made:
 each workspace holds the tables, the manifests and the score tables of so many training clips (a tenth of them for the
 test), and every command runs in a process of its own, whose start counts.
 """
 
 import csv
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -84,34 +88,54 @@ def write_all_scores(root: Path) -> None:
                 write_scores(workspace.scores(member, fold, scored), table)
 
 
-def seconds(stage: str, *words: str) -> float:
-    """Wall seconds of one command, its start included."""
+@dataclass(frozen=True)
+class Taken:
+    """What one command took, its start included."""
+
+    stage: str
+    wall: float
+    """Seconds."""
+    processor: float
+    """Seconds of all its processes: what else the machine does counts for less here."""
+    memory: int
+    """The most bytes that it held at once."""
+
+
+def take(name: str, stage: str, *words: str) -> Taken:
+    """Run one command; ``name`` is what to call the run."""
     before = time.perf_counter()
-    subprocess.run([sys.executable, "-m", f"actionpipe.stages.{stage}", *words], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - before
+    process = subprocess.Popen([sys.executable, "-m", f"actionpipe.stages.{stage}", *words], stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - before
+    if status != 0:
+        raise subprocess.CalledProcessError(status, [stage, *words])
+    return Taken(name, wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
 
-def measure(clips: int, *, grouped: bool) -> list[tuple[str, float]]:
-    """Seconds of each stage on a fresh workspace of ``clips`` training clips."""
+def measure(clips: int, *, grouped: bool) -> Iterator[Taken]:
+    """Each stage on a fresh workspace of ``clips`` training clips, and again with nothing to do."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_tables(root, clips, grouped=grouped)
         data = ("--data", str(root))
-        found = [("preprocess", seconds("preprocess", *data)), ("preprocess again", seconds("preprocess", *data))]
+        yield take("preprocess", "preprocess", *data)
+        yield take("preprocess again", "preprocess", *data)
         write_all_scores(root)
-        found += [("check_leaks", seconds("check_leaks", *data)), ("postprocess", seconds("postprocess", *data))]
-        return found
+        yield take("check_leaks", "check_leaks", *data)
+        yield take("postprocess", "postprocess", *data)
+        yield take("postprocess again", "postprocess", *data)
 
 
 def main() -> None:
     """Print one row a stage and size."""
-    sizes = [int(word) for word in sys.argv[1:]] or list(SIZES)
-    print(f"{'stage':<28}{'clips':>10}{'seconds':>10}{'rows/s':>12}")
+    sizes = [int(word) for word in sys.argv[1:] if word.isdigit()] or list(SIZES)
+    print(f"{'stage':<28}{'clips':>10}{'seconds':>10}{'processor':>11}{'us/row':>8}{'MiB':>8}")
     for clips in sizes:
-        for grouped in (False, True):
-            for stage, taken in measure(clips, grouped=grouped):
-                name = f"{stage}{' (groups)' if grouped else ''}"
-                print(f"{name:<28}{clips:>10}{taken:>10.1f}{clips / taken:>12.0f}", flush=True)
+        for grouped in (False, True) if "--ungrouped" not in sys.argv else (False,):
+            for taken in measure(clips, grouped=grouped):
+                name = f"{taken.stage}{' (groups)' if grouped else ''}"
+                figures = f"{taken.wall:>10.1f}{taken.processor:>11.1f}{1e6 * taken.processor / clips:>8.0f}"
+                print(f"{name:<28}{clips:>10}{figures}{taken.memory / 2**20:>8.0f}", flush=True)
 
 
 if __name__ == "__main__":

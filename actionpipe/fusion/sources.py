@@ -45,6 +45,12 @@ def tuning_sources(workspace: Workspace, competition: Competition, competition_f
     return [*_tables(workspace, competition_file), *_scored(workspace, competition, ("val",))]
 
 
+def scoring_sources(workspace: Workspace, competition: Competition, competition_file: Path) -> list[Path]:
+    """What inference looks at beside lists, records, recipes and weights: by the scores it knows where to detect."""
+    tables = [*_tables(workspace, competition_file), workspace.manifest("test")]
+    return [*tables, *_scored(workspace, competition, get_args(Scored))]
+
+
 def _tables(workspace: Workspace, competition_file: Path) -> list[Path]:
     """The competition file, the user's tables, and what extract.py and preprocess.py have made of them."""
     made = [workspace.splits, workspace.summary, workspace.manifest("train")]

@@ -119,37 +119,40 @@ def infer(
         # Rules are chosen before the test clips are looked at: what these need depends on the rules.
         held_out = [task for task in tasks if task.scored == "val" or task.kind == "clips"]
         setting = Setting(workspace, competition, chosen, videos, ("val", *every), protocol)
-        _make(held_out, setting, processes, job, is_told=is_told)
+        _make(held_out, setting, processes, job, "inference_tune", is_told=is_told)
         tune_fusion(data, competition_file)
     fused = fusion_of(workspace, competition, as_written=as_written).competition
     rest = [task for task in tasks if not tune or task not in held_out]
     setting = Setting(workspace, fused, chosen, videos, every, protocol)
-    _make(rest, setting, processes, {**job, "as_written": as_written}, is_told=is_told)
+    _make(rest, setting, processes, {**job, "as_written": as_written}, "inference", is_told=is_told)
     return postprocess(data, competition_file, as_written=as_written, ladder=ladder, allow_unreadable=allow_unreadable)
 
 
 def _make(
-    tasks: Sequence[Task], setting: "Setting", processes: Processes, job: Mapping[str, Any], *, is_told: bool
+    tasks: Sequence[Task], setting: "Setting", processes: Processes, job: Mapping[str, Any], note: str, *, is_told: bool
 ) -> None:
-    """Make the tables of the tasks that are not there, out of date, or do not go far enough.
+    """Make the tables of the tasks that are not there, out of date, or do not go far enough; then note that they are.
 
     Raises:
         UserError: a process stopped, which has said why; or a checkpoint has the classes in another order.
     """
     from actionpipe.predict.class_order import check_class_order
-    from actionpipe.predict.current import count_current
+    from actionpipe.predict.current import Noted, count_current
 
-    current = count_current(tasks, setting)
+    noted = Noted(note, tasks, setting, Path(job["competition"]))
+    is_noted = noted.holds()
+    current = len(tasks) if is_noted else count_current(tasks, setting)
     engine = setting.engine
     how = f"({engine.name}, {engine.precision})"
     print(f"{len(tasks)} tables of scores and detections, {current} of them current {how}", flush=True)
-    if current == len(tasks):
-        return
-    for note in check_class_order(tasks, setting.workspace, setting.competition, is_told=is_told):
-        print(f"note: {note}", flush=True)
-    content = {**job, "exhaustive": setting.exhaustive, "tasks": to_json(tasks)}
-    if (status := processes.run("actionpipe.predict.job", json.dumps(content))) != 0:
-        raise failed("inference", status)
+    if current < len(tasks):
+        for line in check_class_order(tasks, setting.workspace, setting.competition, is_told=is_told):
+            print(f"note: {line}", flush=True)
+        content = {**job, "exhaustive": setting.exhaustive, "tasks": to_json(tasks)}
+        if (status := processes.run("actionpipe.predict.job", json.dumps(content))) != 0:
+            raise failed("inference", status)
+    if not is_noted:
+        noted.write()
 
 
 def command(

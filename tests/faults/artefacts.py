@@ -33,7 +33,7 @@ PASSAGES = {
     "provenance.csv": (r"made,made,.*",),
 }
 """Passages of texts that tell the time: when the submission was made, and the table of ``timings.json``."""
-NOTES = ("preprocess.json", "tune.json", "postprocess.json", "report.json")
+NOTES = ("preprocess.json", "inference.json", "inference_tune.json", "tune.json", "postprocess.json", "report.json")
 """What a stage was made from and made: of the files that are named here, only that they are noted is compared."""
 CHECKPOINTS = ("last.pth",)
 """Compared by what they hold, to the bit: torch numbers shared storages otherwise in a run that has read one."""
