@@ -197,3 +197,25 @@ def test_a_fault_of_ours_is_no_fault_of_a_file():
 def test_whole_numbers():
     assert [whole_number(text) for text in ("0", "12", "9" * 18)] == [0, 12, 10**18 - 1]
     assert [whole_number(text) for text in ("", "-1", "²", "٣", "1.0", " 1", "9" * 19)] == [None] * 7
+
+
+def test_a_file_is_read_once_until_it_is_another(tmp_path: Path) -> None:
+    reads = []
+
+    @reading.once
+    def read(path: Path) -> list[str]:
+        reads.append(path)
+        return [read_text(path)]
+
+    path = file(tmp_path, "one")
+    assert read(path) is read(path)
+    path.write_text("another")
+    assert read(path) == ["another"]
+    other = file(tmp_path, "of the same size and name"[:7], "other.txt")
+    other.replace(path)
+    assert read(path) == ["of the "]
+    path.unlink()
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            read(path)
+    assert len(reads) == 5

@@ -13,6 +13,8 @@ from sklearn.model_selection import StratifiedKFold
 
 from actionpipe.competition import load
 from actionpipe.errors import ExitCode, TableError, UserError
+from actionpipe.splits.faults import Faults
+from actionpipe.splits.labels import TrainVideo, _join_copies
 from actionpipe.splits.lists import read_list
 from actionpipe.splits.store import read_splits
 from actionpipe.splits.tables import read_videos, resolve_competition
@@ -220,6 +222,22 @@ def test_copies_share_a_fold(case: Case, capsys: pytest.CaptureFixture[str]) -> 
     assert "have the same bytes; they are kept in one fold" in capsys.readouterr().out
     splits = read_splits(case.workspace.splits)
     assert splits.loc[[3, 6, 9, 12], "fold"].nunique() == 1
+
+
+@pytest.mark.timeout(60)
+def test_groups_that_copies_join_one_after_the_other_are_found_in_time(tmp_path: Path) -> None:
+    number = 40_000
+    # Each clip of a group is a copy of one of the next: without shortcuts every name would lead through all of them.
+    videos = [
+        TrainVideo(f"{group} {copy}.mp4", "walk", f"g{group}", entry(f"{group} {copy}.mp4", digest=f"d{group + copy}"))
+        for group in reversed(range(number))
+        for copy in (0, 1)
+    ]
+    lines = {video.name: line for line, video in enumerate(videos, 2)}
+    joined = _join_copies(Workspace(tmp_path), videos, lines, Faults())
+    assert {video.group for video in joined} == {f"g{number - 1}"}
+    backwards = _join_copies(Workspace(tmp_path), videos[::-1], lines, Faults())
+    assert {video.group for video in backwards} == {"g0"}
 
 
 def test_copies_that_could_not_be_read_join_nothing(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
