@@ -40,7 +40,7 @@ def mend_arithmetic() -> None:
     for name, keys in NUMBERS.items():
         transform = getattr(loading, name)
         transform.transform = _with_numbers(transform.transform, keys)
-    wrappers.ImgAug.__init__ = _keeping_bool(wrappers.ImgAug.__init__)
+    wrappers.ImgAug.__init__ = _on_numpy2(wrappers.ImgAug.__init__)
     # iou3dt_voc calls int() on what np.where found: an array of one element.
     multisports.int = _integer
 
@@ -84,19 +84,24 @@ def _with_numbers(transform: Callable[..., Any], keys: tuple[str, ...]) -> Calla
     return with_numbers
 
 
-def _keeping_bool(make: Callable[..., None]) -> Callable[..., None]:
-    """``make`` sets ``np.bool`` to Python's bool in the whole process: then ``np.bool(array)`` is no array."""
+def _on_numpy2(make: Callable[..., None]) -> Callable[..., None]:
+    """``make`` imports imgaug, which calls int() on arrays of one element when it crops.
+
+    It also sets ``np.bool`` to Python's bool in the whole process: then ``np.bool(array)`` is no array.
+    """
     import numpy as np
 
     @functools.wraps(make)
-    def keeping(*arguments: Any, **named: Any) -> None:
+    def make_on_numpy2(*arguments: Any, **named: Any) -> None:
         before = np.bool
         try:
             make(*arguments, **named)
         finally:
             np.bool = before  # type: ignore[misc]
+        cropping: Any = importlib.import_module("imgaug.augmenters.size")
+        cropping.int = _integer
 
-    return keeping
+    return make_on_numpy2
 
 
 def _integer(value: Any) -> int:

@@ -58,6 +58,8 @@ def truth():
 
 attempt("truth", truth)
 attempt("tubes", lambda: multisports_utils.iou3dt_voc(tube, tube))
+attempt("crop", lambda: wrappers.ImgAug([{"type": "CropToFixedSize", "width": 2, "height": 2}])(
+    {"imgs": [np.zeros((4, 4, 3), np.uint8)], "modality": "RGB"}))
 """
 
 
@@ -66,7 +68,7 @@ def test_every_part_is_still_needed():
     result = subprocess.run([sys.executable, "-c", NEEDED], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     works = [line for line in result.stdout.splitlines() if " works: " in line]
     assert not works, f"these parts of actionpipe/numpy2.py are no longer needed: {works}"
-    assert result.stdout.count(" fails: ") == 10, result.stdout
+    assert result.stdout.count(" fails: ") == 11, result.stdout
 
 
 def test_names_that_numpy_removed_are_back(openmmlab):
@@ -154,3 +156,15 @@ def test_imgaug_leaves_numpy_s_bool_alone(openmmlab):
         ImgAug("default")
     assert np.bool is before
     np.testing.assert_array_almost_equal(np.float64(0.5), 0.5)
+
+
+def test_imgaug_crops_images_and_boxes(openmmlab):
+    pytest.importorskip("imgaug")
+    from mmaction.datasets.transforms import ImgAug
+
+    crop = {"type": "CropToFixedSize", "width": 100, "height": 80, "position": "center"}
+    image = np.arange(120 * 120 * 3, dtype=np.uint32).reshape(120, 120, 3).astype(np.uint8)
+    boxes = np.array([[15.0, 30, 110, 64]])
+    results = ImgAug([crop])({"imgs": [image], "modality": "RGB", "img_shape": (120, 120), "gt_bboxes": boxes})
+    np.testing.assert_array_equal(results["imgs"][0], image[20:100, 10:110])
+    np.testing.assert_array_almost_equal(results["gt_bboxes"], [[5, 10, 100, 44]])
