@@ -57,6 +57,13 @@ def reason_of(test: str, error: str, reasons: list[dict[str, str]]) -> str | Non
     return next((known["reason"] for known in reasons if re.search(known["pattern"], f"{test}\n{error}")), None)
 
 
+def find_configs_in(checkout: Path) -> None:
+    """Let ``mmaction.testing`` read configs of the checkout: it looks for their folder beside its package."""
+    from mmaction.testing import _utils
+
+    _utils.__file__ = str(checkout.resolve() / "mmaction" / "testing" / "_utils.py")
+
+
 def run(checkout: Path, select: list[str]) -> Outcomes:
     """Run the tests of ``checkout`` (all, or the paths in ``select``, relative to it) in this process.
 
@@ -68,13 +75,16 @@ def run(checkout: Path, select: list[str]) -> Outcomes:
     from actionpipe import openmmlab
 
     openmmlab.activate()  # before a test imports mmaction: the installed one is then the one that is tested
+    find_configs_in(checkout)
     outcomes = Outcomes()
     before = Path.cwd()
     os.chdir(checkout)
     try:
         # No settings of the checkout's own, nor of ours.
         options = ["-q", "--no-header", "-c", os.devnull, "--rootdir=.", "-p", "no:cacheprovider"]
-        pytest.main([*options, "--timeout=600", "--continue-on-collection-errors", *(select or ["tests"])], [outcomes])
+        # Of each frame the one line that runs: a pattern must not find words of the source around it.
+        options += ["--tb=short", "--timeout=600", "--continue-on-collection-errors"]
+        pytest.main([*options, *(select or ["tests"])], [outcomes])
     finally:
         os.chdir(before)
     return outcomes
