@@ -101,8 +101,10 @@ def _command(
 
     reasons: list[dict[str, str]] = yaml.safe_load(REASONS.read_text(encoding="utf-8"))
     outcomes = run(checkout, only or [])
+    # A folder above the checkout may be called projects or tools.
+    inside = f"{checkout.resolve()}{os.sep}"
     known: dict[str, str | None] = {
-        test: reason_of(test, error, reasons) for test, error in sorted(outcomes.failed.items())
+        test: reason_of(test, error.replace(inside, ""), reasons) for test, error in sorted(outcomes.failed.items())
     }
     console = Console()
     table = Table(title=f"mmaction2's tests on the bridge: {len(outcomes.passed)} passed")
