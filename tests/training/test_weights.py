@@ -220,6 +220,16 @@ def test_a_checkpoint_that_unfolds_is_refused_before_it_does(tmp_path):
         read_state(path)
 
 
+def test_a_checkpoint_that_claims_to_lie_on_several_disks_is_refused(tmp_path):
+    path = tmp_path / "disks.pth"
+    torch.save({"a": torch.zeros(1)}, path)
+    content = path.read_bytes()
+    end = content.rindex(b"PK\5\6")
+    path.write_bytes(content[:end] + b"PK\6\7" + struct.pack("<LQL", 0, 0, 2) + content[end:])
+    with pytest.raises(UserError, match=r"disks\.pth is damaged: .*multiple disks"):
+        read_state(path)
+
+
 def test_a_shape_that_a_tensor_does_not_hold_is_refused(tmp_path):
     path = tmp_path / "wide.pth"
     torch.save({"a": torch.zeros(1).expand(2**20, 2**20)}, path)
