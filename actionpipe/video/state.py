@@ -1,8 +1,9 @@
 """Whether videos and frames are still those that were seen last, told by their names, sizes and times alone.
 
 To read a hundred thousand videos again takes hours. So a run over unchanged files notes how it has found them, and the
-next one looks inside only where that is another. Who sets back the time of a file cannot set back the time of its
-change. After a crash of the machine, which may have lost what frames hold though not that they are there, all is read.
+next one looks inside only where that is another: of a video, or of any one of its frames. Who sets back the time of a
+file cannot set back the time of its change. After a crash of the machine, which may have lost what frames hold though
+not that they are there, all is read.
 """
 
 import contextlib
@@ -56,7 +57,7 @@ def record(output_root: Path, settings: Settings, videos: str) -> unchanged.Reco
         settings: what the frames were stored with.
         videos: ``videos_state`` from before they were read.
     """
-    frames = _digest(_line(entry, len(str(output_root))) for entry in _folders_of_frames(output_root))
+    frames = _digest(_line(entry, len(str(output_root))) for entry in _stored(output_root))
     state = f"extract {settings} {videos} {frames} {_boot()}"
     return unchanged.Record(output_root / NOTE, output_root, state)
 
@@ -86,16 +87,18 @@ def _line(entry: os.DirEntry[str], skip: int) -> str:
     return f"{entry.path[skip:]}\0{now.st_size} {now.st_mtime_ns} {now.st_ctime_ns}"
 
 
-def _folders_of_frames(output_root: Path) -> Iterator[os.DirEntry[str]]:
-    """The folders of frames, also half-made ones, and the journal of a run that was killed."""
-    todo = [str(output_root)]
+def _stored(output_root: Path) -> Iterator[os.DirEntry[str]]:
+    """All frames and their folders, also half-made ones, and the journal of a run that was killed."""
+    todo = [(str(output_root), False)]
     while todo:
-        with contextlib.suppress(OSError), os.scandir(todo.pop()) as found:
+        folder, is_of_frames = todo.pop()
+        with contextlib.suppress(OSError), os.scandir(folder) as found:
             for entry in found:
-                if entry.name.endswith(("_frames", "_frames.part", ".journal")):
+                noted = entry.name.endswith(("_frames", "_frames.part", ".journal"))
+                if noted or is_of_frames:
                     yield entry
-                elif entry.is_dir(follow_symlinks=False):
-                    todo.append(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append((entry.path, noted))
 
 
 def _boot() -> str:

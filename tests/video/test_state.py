@@ -82,6 +82,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a link that leads nowhere": lambda root: (root / "videos/f.mp4").symlink_to("nowhere"),
     "a frame less": lambda root: (root / "out/a_frames/img_00002.jpg").unlink(),
     "a frame more": lambda root: (root / "out/b/c_frames/img_00099.jpg").write_bytes(b""),
+    "a frame cut in place": lambda root: os.truncate(root / "out/b/c_frames/img_00002.jpg", 9),
     "a folder of frames less": lambda root: shutil.rmtree(root / "out/a_frames"),
     "a folder of frames more": lambda root: (root / "out/g_frames").mkdir(),
     "half a folder": lambda root: (root / "out/.a_frames.part").mkdir(),
