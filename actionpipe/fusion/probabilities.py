@@ -8,7 +8,7 @@ import pandas as pd
 from actionpipe.competition import Competition
 from actionpipe.errors import UserError
 from actionpipe.fusion.ladder import active, blend
-from actionpipe.fusion.scores import average_folds, read_scores
+from actionpipe.fusion.scores import average_folds, check_same_videos, read_scores
 from actionpipe.fusion.tables import raise_faults
 from actionpipe.splits.leaks import describe_torn
 from actionpipe.splits.store import read_splits
@@ -110,10 +110,15 @@ def held_out_scores(
 
 
 def _without_strangers(scores: dict[str, pd.DataFrame], competition: Competition) -> dict[str, pd.DataFrame]:
-    """Leave out members without weight that have scored other videos: they must not stop those that count."""
+    """Leave out members without weight that have scored other videos: they must not stop those that count.
+
+    Raises:
+        UserError: members with a weight disagree on the videos.
+    """
     counted = [member.name for member in active(competition)]
     if not counted:
         return {}
+    check_same_videos({name: scores[name] for name in counted})
     videos = set(scores[counted[0]].index)
     return {name: table for name, table in scores.items() if name in counted or set(table.index) == videos}
 

@@ -99,7 +99,7 @@ def ensemble(scores_of_member: Mapping[str, pd.DataFrame], weights: Mapping[str,
     if not scores_of_member or total <= 0:
         raise UserError("no scores to average; run: bash inference.sh 0")
     first = next(iter(scores_of_member.values()))
-    _check_same_videos(scores_of_member)
+    check_same_videos(scores_of_member)
     mean = np.zeros(first.shape)
     for name in sorted(scores_of_member):
         aligned = scores_of_member[name].loc[first.index, first.columns]
@@ -123,7 +123,12 @@ def apply_thresholds(probabilities: pd.DataFrame, thresholds: Mapping[str, float
     )
 
 
-def _check_same_videos(scores_of_member: Mapping[str, pd.DataFrame]) -> None:
+def check_same_videos(scores_of_member: Mapping[str, pd.DataFrame]) -> None:
+    """See that all members have scored the same videos, in any order.
+
+    Raises:
+        UserError: a member lacks a video that another has.
+    """
     first = next(iter(scores_of_member.values())).index
     if all(scores.index.equals(first) for scores in scores_of_member.values()):
         return

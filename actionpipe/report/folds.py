@@ -22,6 +22,8 @@ def balance(workspace: Workspace) -> Section:
     """Clips of each class in the plain and in the oversampled list; lengths in frames."""
     try:
         table = read_columns(workspace.summary, ["class"], BALANCE_COLUMNS[1:])
+        if table.isna().any(axis=None):
+            raise UserError(f"{workspace.summary} lacks numbers")
         missing = "" if len(table) else "There is no class."
     except UserError:
         table, missing = empty(BALANCE_COLUMNS), "The training clips have not been counted yet."

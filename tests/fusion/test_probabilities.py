@@ -90,6 +90,8 @@ def test_members_that_disagree_are_refused(workspace: Workspace) -> None:
         probabilities.test_probabilities(workspace, COMPETITION)
     with pytest.raises(UserError, match=r"two has no scores for 'v\d\.mp4'"):
         probabilities.held_out_probabilities(workspace, COMPETITION, 0)
+    with pytest.raises(UserError, match=r"two has no scores for 'v\d\.mp4'"):
+        inputs.read_out_of_fold(workspace, COMPETITION)  # which tune reads, and blends only later
 
 
 def test_scores_of_other_folds_and_missing_scores_are_refused(workspace: Workspace) -> None:

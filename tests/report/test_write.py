@@ -118,6 +118,15 @@ def test_what_was_tuned_is_left_aside_when_the_submission_is_not_made_with_it(tm
     assert "The submission was fused as the competition file says." in section(html, "provenance")
 
 
+def test_a_summary_that_lacks_a_number_is_left_out(data: Path) -> None:
+    summary = Workspace(data).summary
+    text = summary.read_text()
+    summary.write_text(text.replace(",12,", ",,"))
+    assert summary.read_text() != text
+    make(data)
+    assert "The training clips have not been counted yet." in Workspace(data).report.read_text()
+
+
 def test_tables_hold_what_the_inputs_say(data: Path) -> None:
     make(data)
     predicted = out_of_fold()["prediction"]
