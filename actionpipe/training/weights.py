@@ -97,8 +97,8 @@ def _refuse_damaged(path: Path) -> None:
         damaged = str(error)
     if damaged is not None:
         raise UserError(
-            f"{path} is damaged: {damaged} is not as it was written. Look at the disk and copy it again; or remove "
-            "the file, and the command that made it makes it anew"
+            f"{path} is damaged: {_short(damaged, 300)} is not as it was written. Look at the disk and copy it again; "
+            "or remove the file, and the command that made it makes it anew"
         )
 
 
@@ -110,12 +110,18 @@ def _reason(file: Any, error: Exception) -> str:
         unsafe = re.findall(r"Unsupported global: GLOBAL (\S+)", str(error))
     if unsafe:
         return (
-            f"it holds Python objects that could run code when loaded: {', '.join(unsafe)}. "
+            f"it holds Python objects that could run code when loaded: {_short(', '.join(unsafe), 2000)}. "
             "Save only its state_dict (torch.save(model.state_dict(), …)) with the program that made it."
         )
     said = re.search(r"WeightsUnpickler error: *\n?([^\n]+)", str(error))  # after what torch says to programmers
-    first = said[1].strip() if said else str(error).splitlines()[0] if str(error) else type(error).__name__
+    first = _short(said[1] if said else str(error), 300) or type(error).__name__
     return f"{first}. It may be cut short: copy or train it again."
+
+
+def _short(text: str, most: int) -> str:
+    """The first line of what a library says, which may repeat megabytes of the file."""
+    line = text[: most + 1].strip().split("\n")[0].strip()
+    return line if len(line) <= most else f"{line[:most]} …"
 
 
 def read_state(path: Path) -> State:

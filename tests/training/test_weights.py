@@ -230,6 +230,17 @@ def test_a_checkpoint_that_claims_to_lie_on_several_disks_is_refused(tmp_path):
         read_state(path)
 
 
+def test_what_torch_repeats_of_a_file_is_cut(tmp_path):
+    path = tmp_path / "order.pth"
+    torch.save({"a": torch.zeros(1)}, tmp_path / "good.pth")
+    with zipfile.ZipFile(tmp_path / "good.pth") as good, zipfile.ZipFile(path, "w") as file:
+        for name in good.namelist():
+            file.writestr(name, b"x" * 10**6 if name.endswith("byteorder") else good.read(name))
+    with pytest.raises(UserError, match="Unknown endianness type: xxx") as error:
+        read_state(path)
+    assert len(str(error.value)) < 1000
+
+
 def test_a_shape_that_a_tensor_does_not_hold_is_refused(tmp_path):
     path = tmp_path / "wide.pth"
     torch.save({"a": torch.zeros(1).expand(2**20, 2**20)}, path)
