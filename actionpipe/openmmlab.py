@@ -250,16 +250,15 @@ def refuse_unsafe_pickles() -> None:
 def refuse_imports_by_type() -> None:
     """Let ``type`` in a config name what is registered, and never a dotted path of any importable callable."""
     registry: Any = importlib.import_module("mmengine.registry.registry")
-    root: Any = importlib.import_module("mmengine.registry.root")
-    registries = [value for value in vars(root).values() if isinstance(value, registry.Registry)]
+    import mmengine.registry
 
-    def get_registered(path: str) -> Any:
-        # mmcv registers its classes in mmengine's registries, so ``mmcv.Resize`` of configs is found as a path alone.
-        module, _, name = path.rpartition(".")
-        found = getattr(sys.modules.get(module), name, None)
-        return found if any(one.module_dict.get(name) is found for one in registries) else None
+    def registered(name: str) -> Any:
+        """What mmcv registers is mmengine's by scope, but called ``mmcv.…`` in configs, which were imported so."""
+        scope, _, rest = name.rpartition(".")
+        known = (mmengine.registry.MODELS.module_dict, mmengine.registry.TRANSFORMS.module_dict)
+        return next((classes[rest] for classes in known if scope == "mmcv" and rest in classes), None)
 
-    registry.get_object_from_string = get_registered
+    registry.get_object_from_string = registered
 
 
 def refuse_objects_in_data() -> None:

@@ -217,7 +217,8 @@ KNOWN = {
     ("actionpipe/scalars.py", "yaml.load"),  # by a kind of SafeLoader
     ("actionpipe/training/initial.py", "torch.hub.download_url_to_file"),  # an address of a recipe
     ("actionpipe/training/weights.py", "torch.load"),  # with weights_only
-    ("actionpipe/video/apart.py", "subprocess.Popen"),
+    ("actionpipe/video/helper.py", "pickle.loads"),  # what the process itself has just pickled
+    ("actionpipe/video/helper.py", "subprocess.Popen"),  # this Python, with a module that the source names
 }
 
 

@@ -137,7 +137,11 @@ def test_what_a_killed_command_has_started_ends_with_it(tmp_path, how):
 
 
 def test_ctrl_c_while_modules_are_imported_is_quiet(tmp_path):
-    program = "import actionpipe.stages\nprint('ready', flush=True)\nimport time\ntime.sleep(60)\n"
+    program = (
+        # A shell that starts tests in the background has SIGINT ignored.
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import actionpipe.stages\nprint('ready', flush=True)\nimport time\ntime.sleep(60)\n"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", program], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -58,7 +58,7 @@ def _tables(workspace: Workspace, competition_file: Path) -> list[Path]:
 
 
 def _scored(workspace: Workspace, competition: Competition, parts: Sequence[Scored]) -> list[Path]:
-    """Every table of scores, with the record beside it that knows of unreadable videos, and of detections."""
+    """Every table of scores and of detections, with the record beside it that knows of unreadable videos."""
     found = []
     for fold in range(competition.folds.number):
         for part in parts:
@@ -66,7 +66,8 @@ def _scored(workspace: Workspace, competition: Competition, parts: Sequence[Scor
             found += [*scores, *(path.with_suffix(".json") for path in scores)]
             if competition.detector is not None:
                 name = competition.detector.name
-                found += [workspace.detections(name, fold, part), workspace.coverage(name, fold, part)]
+                detections = workspace.detections(name, fold, part)
+                found += [detections, detections.with_suffix(".json"), workspace.coverage(name, fold, part)]
     return found
 
 

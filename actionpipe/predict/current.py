@@ -9,6 +9,7 @@ from actionpipe.predict.detect import groups_of, is_decided
 from actionpipe.predict.setting import Setting
 from actionpipe.predict.tasks import Task, is_current
 from actionpipe.recipes import recipe_digest
+from actionpipe.training.building import said_by
 
 
 class Noted:
@@ -22,11 +23,14 @@ class Noted:
             self._sources += [Path(task.clips), Path(task.checkpoint), *self._written(task)]
         settings = [
             "inference", setting.engine.label, setting.protocol, setting.exhaustive, setting.competition,
-            [(task.kind, task.member, task.fold, task.scored, recipe_digest(setting.model(task).recipe))
-             for task in tasks],
+            [(task.kind, task.member, task.fold, task.scored, self._recipe(task)) for task in tasks],
         ]  # fmt: skip
         self._record = unchanged.Record(workspace.results / f"{name}.json", workspace.root, settings)
         self._read: unchanged.Digests = {}
+
+    def _recipe(self, task: Task) -> str:
+        with said_by(f"'{task.member}' in the competition file"):
+            return recipe_digest(self._setting.model(task).recipe)
 
     def holds(self) -> bool:
         """Whether nothing has changed since; videos that are read directly are always looked at."""
