@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,20 +144,14 @@ class Killer:
         """Kill a stage at a random moment or change, run it again, and compare."""
         whole, stage = self.learn(name), self.stages[name]
         by_event = chance.random() < 0.6
-        at, after, status, seconds = 0, None, 0, 0.0
-        share = chance.random()
-        for _attempt in range(20):
-            self.put_back(stage)
-            self.log.unlink(missing_ok=True)
-            if by_event:
-                at = 1 + int(share * whole.events)
-            else:
-                after = share * whole.seconds
-            status, seconds = self.run(stage, at=at, after=after)
-            if status != 0:
-                break
-            share *= 0.8  # it was quicker than the run that was measured
-        assert status == -signal.SIGKILL, f"{name}: status {status} (at {at}, after {after})\n{self.said()}"
+        moment: dict[str, Any] = {}
+
+        def choose(share: float) -> dict[str, Any]:
+            moment.update({"at": 1 + int(share * whole.events)} if by_event else {"after": share * whole.seconds})
+            return moment
+
+        status, seconds = self._stop(stage, chance.random(), choose)
+        assert status == -signal.SIGKILL, f"{name}: status {status} ({moment})\n{self.said()}"
         where = self._where() if by_event else _changed_last(self.root)
         self.log.unlink(missing_ok=True)
         status, _ = self.run(stage)
@@ -172,15 +167,24 @@ class Killer:
     def interrupt(self, name: str, chance: random.Random) -> tuple[int, str]:
         """Press Ctrl-C at a random moment of a stage; its status and what it printed."""
         whole, stage = self.learn(name), self.stages[name]
-        share = chance.random()
+        status, _ = self._stop(
+            stage, chance.random(), lambda share: {"after": share * whole.seconds, "by": signal.SIGINT}
+        )
+        return status, self.said()
+
+    def _stop(self, stage: Stage, share: float, moment: Callable[[float], dict[str, Any]]) -> tuple[int, float]:
+        """Run a stage that is stopped after a share of its work, or a smaller one where it was over before.
+
+        ``moment``: what ``run`` is given, by the share.
+        """
         for _attempt in range(20):
             self.put_back(stage)
             self.log.unlink(missing_ok=True)
-            status, _ = self.run(stage, after=share * whole.seconds, by=signal.SIGINT)
+            status, seconds = self.run(stage, **moment(share))
             if status != 0:
                 break
-            share *= 0.8
-        return status, self.said()
+            share *= 0.8  # it was quicker than the run that was measured
+        return status, seconds
 
     def _where(self) -> str:
         return self.counter.with_suffix(".killed").read_text(encoding="utf-8")
