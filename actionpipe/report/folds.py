@@ -22,12 +22,12 @@ def balance(workspace: Workspace) -> Section:
     """Clips of each class in the plain and in the oversampled list; lengths in frames."""
     try:
         table = read_columns(workspace.summary, ["class"], BALANCE_COLUMNS[1:])
-        if table.isna().any(axis=None):
-            raise UserError(f"{workspace.summary} lacks numbers")
-        missing = "" if len(table) else "There is no class."
     except UserError:
-        table, missing = empty(BALANCE_COLUMNS), "The training clips have not been counted yet."
-    return Section("balance", {"balance": table}, missing, COMMAND)
+        table = None
+    if table is None or table.isna().any(axis=None):
+        uncounted = {"balance": empty(BALANCE_COLUMNS)}
+        return Section("balance", uncounted, "The training clips have not been counted yet.", COMMAND)
+    return Section("balance", {"balance": table}, "" if len(table) else "There is no class.", COMMAND)
 
 
 def folds(workspace: Workspace, competition: Competition) -> Section:
