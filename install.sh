@@ -49,7 +49,7 @@ step 4 "trying it: torch, mmaction2, mmdet; compiling the kernels of training on
 import torch
 from actionpipe import openmmlab
 openmmlab.activate()
-from actionpipe.models import norm_kernels
+from actionpipe.openmmlab.registration import norm_kernels
 norm_kernels.prepare()
 import mmaction, mmdet
 gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -1,6 +1,6 @@
 """Scores + detections -> DATA/results/final.csv. See: python postprocess.py --help."""
 
-from actionpipe.environment import ensure
+from actionpipe.runtime.environment import ensure
 
 if __name__ == "__main__":
     ensure()

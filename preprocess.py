@@ -2,7 +2,7 @@
 """Tables to folds, list files and COCO files: python preprocess.py --data data (see --help)."""
 
 if __name__ == "__main__":
-    from actionpipe import environment
+    from actionpipe.runtime import environment
 
     environment.ensure()
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actionpipe.class_names import alike_in_other_order
+from actionpipe.competition.class_names import alike_in_other_order
 from actionpipe.errors import TableError, UserError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from actionpipe.processes import Processes
+    from actionpipe.runtime.processes import Processes
+    from actionpipe.storage.manifest import Settings
     from actionpipe.video.frames import Frames
-    from actionpipe.video.manifest import Settings
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class Recognizer:
         Raises:
             UserError: the file is no checkpoint, does not fit the recipe or the classes, or says not what they are.
         """
-        from actionpipe import models, openmmlab
-        from actionpipe.predict.engines import choose_engine
-        from actionpipe.predict.inputs import ClipInput
-        from actionpipe.predict.protocol import apply_protocol, describe, frames_needed, parse_protocol
-        from actionpipe.recipes import Recipe, recipe_digest, typed
+        from actionpipe.inference.network_inputs import ClipInput
+        from actionpipe.inference.protocol import apply_protocol, describe, frames_needed, parse_protocol
+        from actionpipe.openmmlab import activation, registration
+        from actionpipe.recipes.locate import Recipe, recipe_digest, typed
+        from actionpipe.runtime.engines import choose_engine
 
         self.checkpoint = Path(checkpoint)
         if not self.checkpoint.is_file():
@@ -87,12 +87,12 @@ class Recognizer:
         if engine == "reference":
             raise UserError("--engine reference is for extracted frames; take auto, torch or openvino")
         protocol = parse_protocol(views, sampling, average)
-        openmmlab.activate()
-        models.register()
-        from actionpipe.training import recipe as recipes
-        from actionpipe.training.building import said_by
-        from actionpipe.training.overrides import plain_overrides
-        from actionpipe.training.weights import read_weights
+        activation.activate()
+        registration.register()
+        from actionpipe.checkpoints.weights import read_weights
+        from actionpipe.recipes import recipe as recipes
+        from actionpipe.recipes.building import said_by
+        from actionpipe.recipes.overrides import plain_overrides
 
         weights = read_weights(self.checkpoint)
         told = weights.meta if recipe is None else {}
@@ -154,8 +154,8 @@ class Recognizer:
         return self._ready().model
 
     def _predict(self, video: Path) -> Prediction:
-        from actionpipe.video.apart import FramesApart
         from actionpipe.video.decode import UnreadableError
+        from actionpipe.video.isolated import FramesApart
 
         frames = FramesApart(video, self.settings)
         try:
@@ -170,9 +170,9 @@ class Recognizer:
         if self._scorer is None:
             import torch
 
-            from actionpipe.files import digest
-            from actionpipe.predict.cache import Cache
-            from actionpipe.predict.clip_scorer import ClipScorer
+            from actionpipe.inference.clip_scorer import ClipScorer
+            from actionpipe.inference.network_cache import Cache
+            from actionpipe.storage.atomic import digest
 
             torch.set_num_threads(self.engine.threads)
             made_from = {
@@ -191,7 +191,7 @@ def find_inputs(paths: Iterable[Path | str]) -> list[Path]:
     Raises:
         TableError: paths that are not there or hold no video, each of them.
     """
-    from actionpipe.video.find import find_videos
+    from actionpipe.video.discover import find_videos
 
     found: list[Path] = []
     faults = []
@@ -214,8 +214,8 @@ def find_inputs(paths: Iterable[Path | str]) -> list[Path]:
 
 def _class_names(given: Path | str | Sequence[str] | None, known: Sequence[str] | None, checkpoint: Path) -> list[str]:
     if isinstance(given, (str, Path)):
-        from actionpipe.datasets.label_map import read_label_map
-        from actionpipe.splits.faults import Faults
+        from actionpipe.data.formats.label_map import read_label_map
+        from actionpipe.storage.faults import Faults
 
         faults = Faults()
         names = list(read_label_map(Path(given), faults).values())
@@ -251,7 +251,7 @@ def _settings(told: Any, checkpoint: Path) -> "Settings":
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from actionpipe.video.manifest import Settings
+    from actionpipe.storage.manifest import Settings
 
     known = {field.name for field in dataclasses.fields(Settings)}
     if not told and not isinstance(told, (str, list)):
@@ -277,7 +277,7 @@ def _settings(told: Any, checkpoint: Path) -> "Settings":
 def _one_process(device: str) -> "Processes":
     import torch
 
-    from actionpipe.processes import choose
+    from actionpipe.runtime.processes import choose
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

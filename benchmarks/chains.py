@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from actionpipe import files
-from actionpipe.processes import cores
-from actionpipe.splits.lists import Clip, write_list
+from actionpipe.data.lists import Clip, write_list
+from actionpipe.runtime.processes import cores
 from actionpipe.stages.extract import extract
-from actionpipe.video.find import name_sources
-from actionpipe.workspace import Workspace
+from actionpipe.storage import atomic
+from actionpipe.storage.workspace import Workspace
+from actionpipe.video.discover import name_sources
 from benchmarks.extraction import measure, store_with_opencv
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -49,7 +49,7 @@ def _folder(scratch: Path, side: str, names: list[str]) -> Workspace:
     root.mkdir(parents=True)
     (root / "pretrained").symlink_to((scratch / "pretrained").resolve())
     (root / "competition.yaml").symlink_to(competition_file(scratch))
-    files.write_table(
+    atomic.write_table(
         root / "sample_submission.csv", pd.DataFrame({"video_filename": names, "class": ["normal"] * len(names)})
     )
     return Workspace(root)

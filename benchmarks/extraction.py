@@ -30,13 +30,14 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
-from actionpipe import command, files
 from actionpipe.errors import UserError
-from actionpipe.processes import cores
-from actionpipe.video.find import Source, find_videos, name_sources
-from actionpipe.video.manifest import Settings
-from actionpipe.video.task import Task, work
-from actionpipe.video.workers import run_all
+from actionpipe.runtime import command
+from actionpipe.runtime.processes import cores
+from actionpipe.runtime.worker_pool import run_all
+from actionpipe.storage import atomic
+from actionpipe.storage.manifest import Settings
+from actionpipe.video.discover import Source, find_videos, name_sources
+from actionpipe.video.extract_task import Task, work
 
 INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 COLUMNS = (
@@ -162,7 +163,7 @@ def _command(
         table.add_row(*row)
         lines.writerow(row)
     if csv_file is not None:
-        files.write_text(csv_file, text.getvalue())
+        atomic.write_text(csv_file, text.getvalue())
     Console().print(table)
 
 

@@ -24,11 +24,12 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
-from actionpipe import command, files
-from actionpipe import competition as competitions
+from actionpipe.competition import file as competitions
 from actionpipe.errors import UserError
-from actionpipe.predict.engines import best_precision
+from actionpipe.runtime import command
+from actionpipe.runtime.engines import best_precision
 from actionpipe.stages.sample import write_sample
+from actionpipe.storage import atomic
 from benchmarks.chains import CHECKOUT, competition_file, ours_from, peer_frames, peer_from
 from benchmarks.extraction import machine
 from benchmarks.parts import classifier_seconds, detector_seconds, extraction_seconds
@@ -101,7 +102,7 @@ def _write_competition(scratch: Path, recipes: str) -> Path:
     if recipes == "small":
         content["members"] = [{**member, "recipe": "tsm_small"} for member in content["members"]]
         content["detector"]["recipe"] = "faster_rcnn_small"
-    files.write_text(competition_file(scratch), yaml.safe_dump(content, sort_keys=False))
+    atomic.write_text(competition_file(scratch), yaml.safe_dump(content, sort_keys=False))
     return competition_file(scratch)
 
 
@@ -139,7 +140,7 @@ def _show(rows: pd.DataFrame, csv_file: Path | None, plot: Path | None) -> None:
         )
     Console(width=120).print(table)
     if csv_file is not None:
-        files.write_table(csv_file, rows)
+        atomic.write_table(csv_file, rows)
     if plot is not None:
         _plot(rows, plot)
 

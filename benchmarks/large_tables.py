@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from actionpipe.data.splits import read_splits
 from actionpipe.fusion.scores import write_scores
-from actionpipe.splits.store import read_splits
-from actionpipe.video.manifest import Entry, Manifest
-from actionpipe.workspace import Workspace
+from actionpipe.storage.manifest import Entry, Manifest
+from actionpipe.storage.workspace import Workspace
 
 CLASSES = [f"class {number}" for number in range(10)]
 FOLDS = 5

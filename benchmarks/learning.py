@@ -25,9 +25,10 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
-from actionpipe import command, files
-from actionpipe import competition as competitions
-from actionpipe.processes import Processes
+from actionpipe.competition import file as competitions
+from actionpipe.runtime import command
+from actionpipe.runtime.processes import Processes
+from actionpipe.storage import atomic
 from actionpipe.training.options import Options
 from actionpipe.training.prepare import Job
 from benchmarks.extraction import machine
@@ -68,7 +69,7 @@ def _command(
             print(f"seed {seed} {side}: {said}", flush=True)
             rows += [{"side": side, "seed": seed, **point} for point in curves]
             if csv_file is not None:  # after each run: the whole takes long, and what was measured is not to be lost
-                files.write_table(csv_file, pd.DataFrame(rows))
+                atomic.write_table(csv_file, pd.DataFrame(rows))
     _show(pd.DataFrame(rows))
 
 
@@ -92,15 +93,15 @@ def _child(side: str, result: str, text: str) -> None:
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
 
-    from actionpipe import models, openmmlab
-    from actionpipe.models.checkpoints import InitialWeightsHook
+    from actionpipe.openmmlab import activation, registration
+    from actionpipe.storage.workspace import Workspace
+    from actionpipe.training.checkpoint_hook import InitialWeightsHook
     from actionpipe.training.prepare import find_model, prepared, starting_weights
-    from actionpipe.training.run import Run
-    from actionpipe.workspace import Workspace
+    from actionpipe.training.runner import Run
     from benchmarks.training_side import peer_recipe
 
-    openmmlab.activate()
-    models.register()
+    activation.activate()
+    registration.register()
     job = Job.from_json(text)
     points: list[dict[str, float]] = []
 

@@ -20,10 +20,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
-from actionpipe import command, files
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.runtime import command
 from actionpipe.stages.train import train
-from actionpipe.workspace import Workspace
+from actionpipe.storage import atomic
+from actionpipe.storage.workspace import Workspace
 from benchmarks.extraction import machine
 
 
@@ -38,7 +39,7 @@ def _command(
     cfg_options: Annotated[list[str] | None, typer.Option(help="Override a recipe key: key=value.")] = None,
 ) -> ExitCode:
     """Train a detector on a few pictures and print its AP on the same ones."""
-    from actionpipe.flags import parse_overrides
+    from actionpipe.stages.flags import parse_overrides
 
     content = _only(json.loads(boxes.read_text(encoding="utf-8")), category)
     shutil.rmtree(scratch, ignore_errors=True)
@@ -46,12 +47,12 @@ def _command(
     workspace.root.mkdir(parents=True)
     workspace.frames("train").symlink_to(images.resolve(), target_is_directory=True)
     for file in (workspace.train_coco(0), workspace.val_coco(0)):
-        files.write_json(file, content)
+        atomic.write_json(file, content)
     detector: dict[str, Any] = {"name": "detector", "recipe": recipe, "classes": [category]}
     detector["weights"] = "scratch" if weights is None else str(weights.resolve())
     members = [{"name": "unused", "recipe": "tsm_small"}]
     competition = {"name": "overfit", "classes": ["a", "b"], "members": members, "detector": detector}
-    files.write_text(workspace.root / "competition.yaml", yaml.safe_dump(competition))
+    atomic.write_text(workspace.root / "competition.yaml", yaml.safe_dump(competition))
     started = time.perf_counter()
     code = train(0, workspace.root, only=["detector"], folds=[0], overrides=parse_overrides(cfg_options or []))
     done = json.loads((workspace.run_dir("detector", 0) / "done.json").read_text(encoding="utf-8"))

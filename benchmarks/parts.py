@@ -16,20 +16,20 @@ import pandas as pd
 import torch
 from mmengine.runner import TestLoop
 
-from actionpipe.competition import Competition
-from actionpipe.files import write_json
-from actionpipe.predict import reference
-from actionpipe.predict.engines import choose_engine
-from actionpipe.predict.inputs import ClipInput, FrameInput
-from actionpipe.predict.lanes import work_through
-from actionpipe.predict.setting import Setting
-from actionpipe.predict.tasks import plan
-from actionpipe.processes import Processes, cores
-from actionpipe.splits.coco import frames_coco, spread
-from actionpipe.splits.lists import read_list
-from actionpipe.training import recipe as recipes
-from actionpipe.video.manifest import Manifest
-from actionpipe.workspace import Workspace
+from actionpipe.competition.file import Competition
+from actionpipe.data.coco import frames_coco, spread
+from actionpipe.data.lists import read_list
+from actionpipe.inference import reference
+from actionpipe.inference.network_inputs import ClipInput, FrameInput
+from actionpipe.inference.setting import Setting
+from actionpipe.inference.tasks import plan
+from actionpipe.recipes import recipe as recipes
+from actionpipe.runtime.engines import choose_engine
+from actionpipe.runtime.processes import Processes, cores
+from actionpipe.runtime.work_queue import work_through
+from actionpipe.storage.atomic import write_json
+from actionpipe.storage.manifest import Manifest
+from actionpipe.storage.workspace import Workspace
 
 EXTRACTION = Path(__file__).with_name("extraction.py")
 ROUNDS = 3
@@ -134,10 +134,10 @@ def _in_turns(
 
 
 def _activate() -> None:
-    from actionpipe import models, openmmlab
+    from actionpipe.openmmlab import activation, registration
 
-    openmmlab.activate()
-    models.register()
+    activation.activate()
+    registration.register()
 
 
 def _setting(workspace: Workspace, competition: Competition, precision: str) -> Setting:

@@ -23,8 +23,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
-from actionpipe import command
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.runtime import command
 
 REASONS = Path(__file__).with_suffix(".yaml")
 
@@ -72,9 +72,9 @@ def run(checkout: Path, select: list[str]) -> Outcomes:
     """
     if not (checkout / "tests").is_dir():
         raise UserError(f"{checkout} has no folder tests; give the folder of a checkout of mmaction2")
-    from actionpipe import openmmlab
+    from actionpipe.openmmlab import activation
 
-    openmmlab.activate()  # before a test imports mmaction: the installed one is then the one that is tested
+    activation.activate()  # before a test imports mmaction: the installed one is then the one that is tested
     find_configs_in(checkout)
     outcomes = Outcomes()
     before = Path.cwd()
@@ -97,7 +97,7 @@ def _command(
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the outcome of each test to.")] = None,
 ) -> ExitCode:
     """Run mmaction2's own tests on our bridge."""
-    from actionpipe import files
+    from actionpipe.storage import atomic
 
     reasons: list[dict[str, str]] = yaml.safe_load(REASONS.read_text(encoding="utf-8"))
     outcomes = run(checkout, only or [])
@@ -123,7 +123,7 @@ def _command(
             test: {"reason": known[test], "error": error} for test, error in outcomes.failed.items()
         }
         found = {"passed": outcomes.passed, "skipped": outcomes.skipped, "failed": failed}
-        files.write_json(json_file, found)
+        atomic.write_json(json_file, found)
     if not outcomes.passed:
         console.print("no test passed", style="bold")
     return ExitCode.FAILED if unknown or not outcomes.passed else ExitCode.OK

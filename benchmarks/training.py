@@ -25,17 +25,18 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
-from actionpipe import command, files
-from actionpipe.processes import Processes
+from actionpipe.runtime import command
+from actionpipe.runtime.processes import Processes
 from actionpipe.stages.extract import extract
 from actionpipe.stages.preprocess import preprocess
 from actionpipe.stages.sample import write_sample
+from actionpipe.storage import atomic
 from actionpipe.training.options import Options
 from actionpipe.training.prepare import Job
 from benchmarks.extraction import machine
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-RECIPES = CHECKOUT / "configs" / "recipes"
+RECIPES = CHECKOUT / "actionpipe" / "configs" / "recipes"
 SIZE, FRAMES = (960, 540), 40
 
 ROWS = ("tsm_mobilenetv2", "tsm_r50", "faster_rcnn_r50_fpn")
@@ -72,7 +73,7 @@ def _command(
         shown.add_row(*(_short(value) for value in values))
     Console(width=150).print(shown)
     if csv_file is not None:
-        files.write_table(csv_file, table)
+        atomic.write_table(csv_file, table)
 
 
 def _short(value: Any) -> str:
@@ -92,14 +93,16 @@ def _draw(scratch: Path) -> Path:
         write_sample(scratch, train_clips=4, test_clips=1, size=SIZE, frames=(FRAMES, FRAMES))
         for part in ("train", "test"):
             extract(directory=scratch / f"{part}_videos", output_root=scratch / f"{part}_raw_frame")
-        content = yaml.safe_load((CHECKOUT / "configs" / "competitions" / "sample.yaml").read_text(encoding="utf-8"))
+        content = yaml.safe_load(
+            (CHECKOUT / "actionpipe" / "configs" / "competitions" / "sample.yaml").read_text(encoding="utf-8")
+        )
         content["members"] = [
             {"name": "tsm_mobilenetv2", "recipe": "tsm_mobilenetv2", "weights": "scratch"},
             {"name": "tsm_r50", "recipe": str(recipe), "weights": "scratch"},
         ]
         content["folds"]["number"] = 4  # one of each scene
         content["detector"].update(name="faster_rcnn_r50_fpn", recipe="faster_rcnn_r50_fpn", weights="scratch")
-        files.write_text(path, yaml.safe_dump(content))
+        atomic.write_text(path, yaml.safe_dump(content))
         preprocess(scratch)
     return path
 

@@ -17,14 +17,14 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from actionpipe import models, openmmlab
-from actionpipe.command import guarded
-from actionpipe.competition import Member, load
-from actionpipe.training import recipe as recipes
-from actionpipe.training.job import start_processes
+from actionpipe.competition.file import Member, load
+from actionpipe.openmmlab import activation, registration
+from actionpipe.recipes import recipe as recipes
+from actionpipe.runtime.command import guarded
+from actionpipe.storage.workspace import Workspace
 from actionpipe.training.prepare import Job, find_model, prepared
-from actionpipe.training.run import Run
-from actionpipe.workspace import Workspace
+from actionpipe.training.runner import Run
+from actionpipe.training.train_job import start_processes
 
 WARM_UP = 2
 """Steps that are not timed: kernels are chosen and memory is set up in them."""
@@ -66,8 +66,8 @@ class Steps(Hook):  # type: ignore[misc]
 
 def measure(side: str, job: Job, steps: int) -> dict[str, float]:
     """Take the steps; seconds a step by part, samples a second, and memory."""
-    openmmlab.activate()
-    models.register()
+    activation.activate()
+    registration.register()
     start_processes(job.device)
     with tempfile.TemporaryDirectory() as folder:
         run = _ours(job, Path(folder)) if side == "ours" else _peer(job, Path(folder))

@@ -21,7 +21,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
-from actionpipe import command
+from actionpipe.runtime import command
 from benchmarks.extraction import machine
 
 TIMED = 50
@@ -39,7 +39,7 @@ def _command(
     """Time the search for weights, thresholds and rules."""
     import pandas as pd
 
-    from actionpipe import files
+    from actionpipe.storage import atomic
 
     # Spawned: the most memory is then the search's own.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -50,7 +50,7 @@ def _command(
     table.add_row(*(f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" for value in found.values()))
     Console(width=160).print(table)
     if csv_file is not None:
-        files.write_table(csv_file, pd.DataFrame([found]))
+        atomic.write_table(csv_file, pd.DataFrame([found]))
 
 
 def measure_search(clips: int, classes: int, folds: int, frames: int) -> str:
@@ -102,7 +102,7 @@ def measure_search(clips: int, classes: int, folds: int, frames: int) -> str:
 
 def _plainly(trials: Any, start: Any, part: Any, option: Any) -> list[float]:
     """The metric of one candidate without each fold, by scikit-learn."""
-    from actionpipe.evaluate.metrics import measure
+    from actionpipe.metrics.registry import measure
 
     problem = trials.problem
     names = problem.competition.class_names
@@ -116,7 +116,7 @@ def draw(clips: int, classes: int, folds: int, frames: int) -> Any:
     import numpy as np
     import pandas as pd
 
-    from actionpipe.competition import DEFAULT, load
+    from actionpipe.competition.file import DEFAULT, load
     from actionpipe.tuning.problem import make_problem
 
     competition = load(DEFAULT)

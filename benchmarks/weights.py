@@ -16,14 +16,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from actionpipe import competition as competitions
-from actionpipe.competition import Competition
-from actionpipe.files import read_record, write_json, write_table
-from actionpipe.fusion.rules import apply_rules
+from actionpipe.competition import file as competitions
+from actionpipe.competition.file import Competition
+from actionpipe.competition.rules.apply import apply_rules
+from actionpipe.competition.rules.base import Detect
 from actionpipe.fusion.scores import ensemble
-from actionpipe.predict.inputs import ClipInput
-from actionpipe.rule import Detect
-from actionpipe.training import recipe as recipes
+from actionpipe.inference.network_inputs import ClipInput
+from actionpipe.recipes import recipe as recipes
+from actionpipe.storage.atomic import read_record, write_json, write_table
 from actionpipe.video.frames import DecodedFrames, Frames
 
 SPREAD = 4.0
@@ -150,10 +150,10 @@ def main(scratch: Path, competition: Path, videos: Path, names: list[str]) -> No
     marker = scratch / "weights.json"
     if read_record(marker) == {"videos": str(videos), "names": names}:
         return
-    from actionpipe import models, openmmlab
+    from actionpipe.openmmlab import activation, registration
 
-    openmmlab.activate()
-    models.register()
+    activation.activate()
+    registration.register()
     shutil.rmtree(scratch / "pretrained", ignore_errors=True)
     labels = write_weights(competitions.load(competition), scratch, [DecodedFrames(videos / name) for name in names])
     write_table(scratch / "labels.csv", pd.DataFrame({"video_filename": names, "label": labels}))

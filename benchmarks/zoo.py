@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from actionpipe import models, openmmlab
+from actionpipe.openmmlab import activation, registration
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-RECIPES = CHECKOUT / "configs" / "recipes"
+RECIPES = CHECKOUT / "actionpipe" / "configs" / "recipes"
 SIZE = (320, 256)
 CLASSES = 400
 
@@ -31,8 +31,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="recipe; may be given several times")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each is timed")
     given = parser.parse_args()
-    openmmlab.activate()
-    models.register()
+    activation.activate()
+    registration.register()
     names = given.only or sorted(file.stem for file in RECIPES.glob("*.py") if not file.stem.startswith("faster_rcnn"))
     rows = []
     for name in names:
@@ -47,14 +47,14 @@ def main() -> None:
 
 def measure(name: str, seconds: float) -> list[str]:
     """A line of the table."""
-    from actionpipe.predict.cache import Cache
-    from actionpipe.predict.clip_scorer import ClipScorer, build_recogniser
-    from actionpipe.predict.cost import Grey, measure_cost
-    from actionpipe.predict.engines import choose_engine
-    from actionpipe.predict.inputs import ClipInput
-    from actionpipe.predict.protocol import Protocol, describe
-    from actionpipe.processes import choose
-    from actionpipe.training import recipe as recipes
+    from actionpipe.inference.clip_scorer import ClipScorer, build_recogniser
+    from actionpipe.inference.cost import Grey, measure_cost
+    from actionpipe.inference.network_cache import Cache
+    from actionpipe.inference.network_inputs import ClipInput
+    from actionpipe.inference.protocol import Protocol, describe
+    from actionpipe.recipes import recipe as recipes
+    from actionpipe.runtime.engines import choose_engine
+    from actionpipe.runtime.processes import choose
 
     cost = measure_cost(recipes.load(name, {}), CLASSES, SIZE, depth=0)
     recipe = recipes.load(name, {})
@@ -97,10 +97,10 @@ def page(rows: list[list[str]]) -> str:
     lines = ["| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]]
     return f"""# The zoo
 
-Recipes of recognisers, each a few lines in `configs/recipes/` on top of mmaction2's own config. Parameters with a head
-of {CLASSES} classes; GFLOPs of one clip as papers count them (a multiplication and an addition are one), as
-`actionpipe flops RECIPE` counts them; clips a second as `inference.sh` scores them, decoding not counted, on
-{machine()} (`python benchmarks/zoo.py --out docs/zoo.md`).
+Recipes of recognisers, each a few lines in `actionpipe/configs/recipes/` on top of mmaction2's own config.
+Parameters with a head of {CLASSES} classes; GFLOPs of one clip as papers count them (a multiplication and an addition
+are one), as `actionpipe flops RECIPE` counts them; clips a second as `inference.sh` scores them, decoding not
+counted, on {machine()} (`python benchmarks/zoo.py --out docs/zoo.md`).
 
 {chr(10).join(lines)}
 
@@ -115,7 +115,7 @@ head) or left is printed and kept in `initial_weights.json`. Schedules are stret
 
 def machine() -> str:
     """Cores and instruction sets, or the GPU."""
-    from actionpipe.processes import cores
+    from actionpipe.runtime.processes import cores
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()

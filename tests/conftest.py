@@ -18,11 +18,11 @@ import pytest
 import yaml
 from hypothesis import settings
 
-from actionpipe.processes import cores
-from actionpipe.recipes import FOLDERS, name_folders
-from actionpipe.splits.lists import Clip, write_list
-from actionpipe.video.manifest import Entry, Manifest
-from actionpipe.workspace import Workspace
+from actionpipe.data.lists import Clip, write_list
+from actionpipe.recipes.locate import FOLDERS, name_folders
+from actionpipe.runtime.processes import cores
+from actionpipe.storage.manifest import Entry, Manifest
+from actionpipe.storage.workspace import Workspace
 
 # Several test processes share the cores; two that each take all of them wait for one another.
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
@@ -34,7 +34,7 @@ settings.register_profile("undated", deadline=None, max_examples=50)
 settings.load_profile("undated")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-RECIPES = CHECKOUT / "configs" / "recipes"
+RECIPES = CHECKOUT / "actionpipe" / "configs" / "recipes"
 CLASSES = ["left", "right", "still"]
 WIDTH, HEIGHT = 64, 48
 FRAMES = 10
@@ -71,11 +71,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def openmmlab() -> ModuleType:
     """The bridge, activated, and our own models, transforms and hooks registered. Takes seconds, once."""
-    from actionpipe import models, openmmlab
+    from actionpipe.openmmlab import activation, registration
 
-    openmmlab.activate()
-    models.register()
-    return openmmlab
+    activation.activate()
+    registration.register()
+    return activation
 
 
 class Tiny:
@@ -256,14 +256,14 @@ def crash(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), str(CHECKOUT)]))
     from crash_on_open import AFTER, NAMES, opening
 
-    from actionpipe.video import helper
+    from actionpipe.video import decoder_process
 
     def refuse() -> None:
         pytest.fail("a video that crashes the decoder was opened in the command's own process")
 
     def crash(*names: str, after: int = 0) -> None:
         # The one that this thread has has been started with an environment in which nothing crashes.
-        monkeypatch.setattr(helper._of_thread, "helper", None, raising=False)
+        monkeypatch.setattr(decoder_process._of_thread, "helper", None, raising=False)
         monkeypatch.setenv(NAMES, "\n".join(names))
         monkeypatch.setenv(AFTER, str(after))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from conftest import RECIPES
 
-from actionpipe.recipes import wheel_config
+from actionpipe.recipes.locate import wheel_config
 
 SMALL = {"uniformerv2_b": 32, "videomae_b": 32, "timesformer": 32, "tsm_r50": 64, "tsm_small": 64}
 """Pixels of the input by recipe; 64 where nothing is said."""

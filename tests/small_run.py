@@ -14,9 +14,9 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.utils.data import Dataset
 
-from actionpipe.models.seeding import SeededItems
+from actionpipe.runtime.seeding import SeededItems
 from actionpipe.training.execution import set_precision
-from actionpipe.training.run import Run
+from actionpipe.training.runner import Run
 
 
 class KilledError(Exception):
@@ -201,14 +201,14 @@ def differing(one: object, other: object, path: str = "") -> list[str]:
 
 def train_in_process(rank: int, processes: int, port: int, directory: Path, given: dict) -> None:
     """What torchrun would start: train as one of several processes; the first writes what was noted of each step."""
-    from actionpipe import models, openmmlab
-    from actionpipe.training.job import end_process, start_processes
+    from actionpipe.openmmlab import activation, registration
+    from actionpipe.training.train_job import end_process, start_processes
 
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in place.items()})
     torch.set_num_threads(1)
-    openmmlab.activate()
-    models.register()
+    activation.activate()
+    registration.register()
     start_processes("cpu")
     run = build(directory, **given)
     run.train()

@@ -7,7 +7,7 @@ from typing import Any
 import av
 import numpy as np
 
-from actionpipe.video.manifest import Settings
+from actionpipe.storage.manifest import Settings
 
 CLASSES = ["red", "grün", "синий"]
 

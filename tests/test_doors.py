@@ -8,9 +8,9 @@ import yaml
 from conftest import CLASSES
 from talking_video import write_talking_video
 
-from actionpipe import competition as competitions
+from actionpipe.competition import file as competitions
 from actionpipe.errors import UserError
-from actionpipe.recipes import FOLDERS, name_folders, recipe_file, typed, wheel_configs
+from actionpipe.recipes.locate import FOLDERS, name_folders, recipe_file, typed, wheel_configs
 
 WHEEL = "mmaction::recognition/tsn/tsn_imagenet-pretrained-r50_8xb32-1x1x3-100e_kinetics400-rgb.py"
 RUNS = "subprocess.check_output"
@@ -222,7 +222,7 @@ def demo(said, place):
 
 def competition(said, place):
     """As every stage of a DATA folder reads a member and its recipe."""
-    from actionpipe.training import recipe as recipes
+    from actionpipe.recipes import recipe as recipes
 
     path = place.root / "competition.yaml"
     member = {"name": "clips", "recipe": said["recipe"], "overrides": said["overrides"]}
@@ -273,8 +273,8 @@ def test_overrides_of_a_file_run_nothing(openmmlab, place, door, attempt):
 def test_overrides_that_fit_nothing_have_a_message_that_names_the_file(openmmlab, place, attempt):
     """Those that only the weights or a video show are told when they are there."""
     from actionpipe import Recognizer
-    from actionpipe.predict.clip_scorer import build_recogniser
-    from actionpipe.training import recipe as recipes
+    from actionpipe.inference.clip_scorer import build_recogniser
+    from actionpipe.recipes import recipe as recipes
 
     whole = build_recogniser(recipes.load("tsm_small", {}), len(CLASSES)).state_dict()
     said = {"classes": CLASSES, "recipe": "tsm_small", "overrides": UNFIT[attempt]}
@@ -307,7 +307,7 @@ def test_the_check_of_flags_is_the_same(openmmlab):
 
 
 def test_registered_classes_and_sizes_may_be_overridden(openmmlab):
-    from actionpipe.training import recipe as recipes
+    from actionpipe.recipes import recipe as recipes
 
     overrides = {
         "test_pipeline.1": {"type": "Resize", "scale": [32, 32], "keep_ratio": False},
@@ -340,7 +340,7 @@ def test_a_link_out_of_the_wheel_is_refused(place, monkeypatch):
     folder = place.root / "configs"
     folder.mkdir()
     (folder / "in.py").symlink_to(place.recipe)
-    monkeypatch.setattr("actionpipe.recipes.wheel_configs", lambda: folder)
+    monkeypatch.setattr("actionpipe.recipes.locate.wheel_configs", lambda: folder)
     with pytest.raises(UserError, match="is a link"):
         recipe_file("mmaction::in.py")
 
@@ -348,8 +348,8 @@ def test_a_link_out_of_the_wheel_is_refused(place, monkeypatch):
 def test_every_command_that_reads_recipes_has_the_flag():
     import inspect
 
-    from actionpipe.flags import with_recipe_folders
-    from actionpipe.main import VERBS
+    from actionpipe.cli import VERBS
+    from actionpipe.stages.flags import with_recipe_folders
 
     for verb in ("run", "data", "train", "inference", "predict", "demo", "flops", "postprocess", "tune"):
         assert "recipe_folders" in inspect.signature(with_recipe_folders(VERBS[verb])).parameters, verb
@@ -360,7 +360,7 @@ def test_the_recipe_that_is_written_out_is_data(openmmlab, place, text):
     """``recipe.py`` of a run is for people, who may name it as a recipe."""
     import ast
 
-    from actionpipe.training import recipe as recipes
+    from actionpipe.recipes import recipe as recipes
 
     written = recipes.load(
         "tsm_small", {"model.backbone.new": text, "model.backbone.more": [{"a b": (text,)}]}

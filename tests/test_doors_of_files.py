@@ -15,10 +15,10 @@ import torch
 import yaml
 from conftest import CHECKOUT, CLASSES, Tiny, stage
 
-from actionpipe import competition as competitions
+from actionpipe.competition import file as competitions
 from actionpipe.errors import UserError
-from actionpipe.files import read_record
-from actionpipe.flags import parse_overrides
+from actionpipe.stages.flags import parse_overrides
+from actionpipe.storage.atomic import read_record
 
 
 class Payload:
@@ -66,46 +66,46 @@ CONTENTS = {
 
 def _fusion(path):
     from actionpipe.fusion.chosen import chosen
-    from actionpipe.workspace import Workspace
+    from actionpipe.storage.workspace import Workspace
 
     workspace = Workspace(path.parent.parent)
     chosen(workspace, competitions.load(competitions.DEFAULT))
 
 
 def _weights(path):
-    from actionpipe.training.weights import read_weights
+    from actionpipe.checkpoints.weights import read_weights
 
     read_weights(path)
 
 
 def _dump(path):
-    from actionpipe.fusion.dumps import read_classifier_dump
+    from actionpipe.fusion.pickled_scores import read_classifier_dump
 
     read_classifier_dump(path, ["a.mp4"], CLASSES)
 
 
 def _coco(path):
-    from actionpipe.splits.coco import read_coco
+    from actionpipe.data.coco import read_coco
 
     read_coco(path)
 
 
 def _list(path):
-    from actionpipe.splits.lists import read_list
+    from actionpipe.data.lists import read_list
 
     read_list(path)
 
 
 def _manifest(path):
-    from actionpipe.video.manifest import Manifest
+    from actionpipe.storage.manifest import Manifest
 
     Manifest.read(path)
 
 
 def _table(path):
-    from actionpipe.splits.faults import Faults
-    from actionpipe.splits.tables import read_train_rows
-    from actionpipe.workspace import Workspace
+    from actionpipe.data.user_tables import read_train_rows
+    from actionpipe.storage.faults import Faults
+    from actionpipe.storage.workspace import Workspace
 
     faults = Faults()
     read_train_rows(Workspace(path.parent), competitions.load(competitions.DEFAULT), faults)
@@ -132,8 +132,8 @@ def _coverage(path):
 
 def _label_map(path):
     """Any text is a class: only what is no text is refused."""
-    from actionpipe.datasets.label_map import read_label_map
-    from actionpipe.splits.faults import Faults
+    from actionpipe.data.formats.label_map import read_label_map
+    from actionpipe.storage.faults import Faults
 
     read_label_map(path, Faults())
 
@@ -145,7 +145,7 @@ def _record(path):
 
 def _journal(path):
     """A row that is none is passed over."""
-    from actionpipe.video.journal import Journal
+    from actionpipe.storage.journal import Journal
 
     if not Journal(path.parent).entries:
         raise UserError(path.name)
@@ -208,17 +208,17 @@ CALLS = {
 }  # fmt: skip
 """What runs, imports, unpickles or fetches."""
 KNOWN = {
-    ("actionpipe/fusion/dumps.py", "pickle.Unpickler"),  # _Reader, which knows arrays alone
-    ("actionpipe/later.py", "importlib.import_module"),  # modules that the source names
-    ("actionpipe/models/loading.py", "pickle.loads"),  # batches between a loader's process and ours
-    ("actionpipe/numpy2.py", "importlib.import_module"),
-    ("actionpipe/openmmlab.py", "importlib.import_module"),
-    ("actionpipe/processes.py", "subprocess.Popen"),  # this Python, with modules that the source names
-    ("actionpipe/scalars.py", "yaml.load"),  # by a kind of SafeLoader
-    ("actionpipe/training/initial.py", "torch.hub.download_url_to_file"),  # an address of a recipe
-    ("actionpipe/training/weights.py", "torch.load"),  # with weights_only
-    ("actionpipe/video/helper.py", "pickle.loads"),  # what the process itself has just pickled
-    ("actionpipe/video/helper.py", "subprocess.Popen"),  # this Python, with a module that the source names
+    ("actionpipe/fusion/pickled_scores.py", "pickle.Unpickler"),  # _Reader, which knows arrays alone
+    ("actionpipe/openmmlab/deferred_imports.py", "importlib.import_module"),  # modules that the source names
+    ("actionpipe/training/loading.py", "pickle.loads"),  # batches between a loader's process and ours
+    ("actionpipe/openmmlab/numpy2.py", "importlib.import_module"),
+    ("actionpipe/openmmlab/activation.py", "importlib.import_module"),
+    ("actionpipe/runtime/processes.py", "subprocess.Popen"),  # this Python, with modules that the source names
+    ("actionpipe/storage/scalars.py", "yaml.load"),  # by a kind of SafeLoader
+    ("actionpipe/checkpoints/starting_weights.py", "torch.hub.download_url_to_file"),  # an address of a recipe
+    ("actionpipe/checkpoints/weights.py", "torch.load"),  # with weights_only
+    ("actionpipe/video/decoder_process.py", "pickle.loads"),  # what the process itself has just pickled
+    ("actionpipe/video/decoder_process.py", "subprocess.Popen"),  # this Python, with a module that the source names
 }
 
 
@@ -241,8 +241,8 @@ def test_every_setting_that_names_a_file_is_refused(openmmlab):
 
     import mmengine.registry
 
-    from actionpipe.training import overrides
-    from actionpipe.training.overrides import plain_overrides
+    from actionpipe.recipes import overrides
+    from actionpipe.recipes.overrides import plain_overrides
 
     kinds = re.compile(
         r"file|_path$|^path$|dir$|directory|root|url|checkpoint|ckpt|pretrain|prefix_path|lmdb|backend_args"
@@ -277,9 +277,9 @@ def test_every_setting_that_names_a_file_is_refused(openmmlab):
     "address", ["http://127.0.0.1:9/x.pth", "torchvision://resnet50", "s3://bucket/x.pth", "hub:x"]
 )
 def test_starting_weights_of_a_competition_file_are_files(openmmlab, tmp_path, monkeypatch, address):
-    from actionpipe.training import recipe as recipes
+    from actionpipe.recipes import recipe as recipes
+    from actionpipe.storage.workspace import Workspace
     from actionpipe.training.prepare import starting_weights
-    from actionpipe.workspace import Workspace
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: pytest.fail("it was fetched"))
     path = tmp_path / "competition.yaml"
@@ -349,7 +349,7 @@ def test_modules_in_the_current_folder_are_not_imported(tmp_path, random_weights
 @pytest.mark.slow
 def test_a_run_that_somebody_else_has_begun_is_not_gone_on_from(tmp_path):
     """``last.pth`` and records beside it that look like this very run, and hold an object."""
-    from actionpipe.training.inputs import inputs_of
+    from actionpipe.training.training_inputs import inputs_of
 
     tiny = Tiny(tmp_path / "data").make()
     tiny.write_competition(detector=None)

@@ -101,13 +101,13 @@ def shrink(competition: Path) -> None:
 
 def small_pipelines(recipe: str) -> dict[str, object]:
     """Overrides by which a recipe's pictures are a quarter as wide."""
-    from actionpipe import models, openmmlab
+    from actionpipe.openmmlab import activation, registration
 
-    openmmlab.activate()
-    models.register()
+    activation.activate()
+    registration.register()
     from small_recipes import shrunk
 
-    from actionpipe.training.recipe import load
+    from actionpipe.recipes.recipe import load
 
     found = shrunk(load(recipe, {}), recipe)
     return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}

@@ -165,11 +165,11 @@ def test_a_name_that_is_not_utf8_is_scored_and_read_back(checkpoint, folder, tmp
 
 
 def test_untrimmed_videos_are_scored_second_by_second(make, checkpoint, tmp_path):
-    from actionpipe.video.footage import read_footage
+    from actionpipe.video.timing import read_footage
     from actionpipe.windows.multiscale import average_windows
-    from actionpipe.windows.scored import score_windows
     from actionpipe.windows.untrimmed import stream_untrimmed
     from actionpipe.windows.window import cut_windows
+    from actionpipe.windows.window_scores import score_windows
 
     video = write_talking_video(tmp_path / "long.mp4", frames=100, size=(64, 48), sound=None)
     recognizer = make(checkpoint)

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actionpipe.demo.boxes import Boxes
-from actionpipe.demo.copy import Draw
+from actionpipe.demo.box_overlay import Boxes
+from actionpipe.demo.copied_video import Draw
 from actionpipe.demo.overlay import Overlay
 from actionpipe.video.decode import Image
-from actionpipe.video.footage import Footage
-from actionpipe.windows.scored import Scored
+from actionpipe.video.timing import Footage
+from actionpipe.windows.window_scores import Scored
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import cv2
 from actionpipe.demo.sound import Sound
 from actionpipe.errors import UserError
 from actionpipe.video.decode import Image
-from actionpipe.video.footage import Footage
+from actionpipe.video.timing import Footage
 
 ENCODERS = ("libx264", "libopenh264")
 """Encoders of H.264, the best first; wheels of PyAV have the first."""

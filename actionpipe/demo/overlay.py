@@ -11,8 +11,8 @@ from actionpipe.demo.layout import lay_out
 from actionpipe.demo.lettering import Lettering
 from actionpipe.demo.palette import INK, WHITE, colour_of
 from actionpipe.video.decode import Image
-from actionpipe.video.footage import Footage
-from actionpipe.windows.scored import Scored
+from actionpipe.video.timing import Footage
+from actionpipe.windows.window_scores import Scored
 
 VEIL = 200
 """Opacity of the panel, 0 to 255: dark enough for white letters over a white wall."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from actionpipe.files import digest
-from actionpipe.video.footage import Footage
-from actionpipe.windows.scored import Scored
+from actionpipe.storage.atomic import digest
+from actionpipe.video.timing import Footage
+from actionpipe.windows.window_scores import Scored
 
 
 def describe(

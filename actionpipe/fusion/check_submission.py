@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from actionpipe import reading
-from actionpipe.competition import Table
+from actionpipe.competition.file import Table
 from actionpipe.errors import UserError
 from actionpipe.fusion.submission import Submission, read_submission
-from actionpipe.fusion.tables import raise_faults
+from actionpipe.storage import reading
+from actionpipe.storage.tables import raise_faults
 
 TEMPLATE = "sample_submission.csv"
 Line = tuple[int, list[str]]

@@ -5,11 +5,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from actionpipe import competition as competitions
-from actionpipe.competition import Competition
+from actionpipe.competition import file as competitions
+from actionpipe.competition.file import Competition
 from actionpipe.errors import UserError
-from actionpipe.files import read_record
-from actionpipe.workspace import Workspace
+from actionpipe.storage.atomic import read_record
+from actionpipe.storage.workspace import Workspace
 
 AGAIN = "type: actionpipe tune"
 """What makes it anew."""

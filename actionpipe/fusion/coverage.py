@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from actionpipe import files
-from actionpipe.fusion.tables import numbers, raise_faults, read_text_table
+from actionpipe.storage import atomic
+from actionpipe.storage.tables import numbers, raise_faults, read_text_table
 
 ADVICE = "delete it and the detections beside it and run: bash inference.sh 0"
 
@@ -73,4 +73,4 @@ def read_coverage(path: Path) -> dict[str, Coverage]:
 def write_coverage(path: Path, coverage: Mapping[str, Coverage]) -> None:
     """Write a table of coverage by video name, atomically; ``read_coverage`` gives the same back."""
     rows = [(video, *astuple(of_video)) for video, of_video in coverage.items()]
-    files.write_table(path, pd.DataFrame(rows, columns=COLUMNS))
+    atomic.write_table(path, pd.DataFrame(rows, columns=COLUMNS))

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actionpipe.competition.rules.apply import AnyRule
+from actionpipe.competition.rules.base import Detect
 from actionpipe.fusion.coverage import Coverage
-from actionpipe.fusion.rules import AnyRule
-from actionpipe.fusion.tables import numbers, raise_faults, read_text_table
-from actionpipe.rule import Detect
+from actionpipe.storage.tables import numbers, raise_faults, read_text_table
 
 Bound = TypeVar("Bound", float, NDArray[np.float64])
 COLUMNS = ["video", "frame", "label", "score", "x1", "y1", "x2", "y2"]

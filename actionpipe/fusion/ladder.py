@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actionpipe.competition import Competition, Member
+from actionpipe.competition.file import Competition, Member
+from actionpipe.competition.rules.apply import apply_rules_stepwise, describe, ranked
 from actionpipe.errors import UserError
-from actionpipe.evaluate.bootstrap import Bootstrap
-from actionpipe.evaluate.indices import class_indices
-from actionpipe.evaluate.metrics import measure
-from actionpipe.fusion.rules import apply_rules_stepwise, describe, ranked
 from actionpipe.fusion.scores import apply_thresholds, ensemble
+from actionpipe.metrics.bootstrap import Bootstrap
+from actionpipe.metrics.indices import class_indices
+from actionpipe.metrics.registry import measure
 
 STEP_COLUMNS = ["step", "compared_to"]
 COUNT_COLUMNS = ["changed", "better", "worse", "videos"]

@@ -2,8 +2,10 @@
 
 import pandas as pd
 
-from actionpipe.competition import Competition
-from actionpipe.fusion.inputs import Inputs, read_truth
+from actionpipe.competition.file import Competition
+from actionpipe.competition.rules.apply import apply_rules
+from actionpipe.fusion.fusion_inputs import Inputs, read_truth
+from actionpipe.fusion.fusion_output import TEST
 from actionpipe.fusion.ladder import (
     CHANGE_COLUMNS,
     STEP_COLUMNS,
@@ -15,10 +17,8 @@ from actionpipe.fusion.ladder import (
     ladder,
     steps,
 )
-from actionpipe.fusion.rules import apply_rules
 from actionpipe.fusion.scores import VIDEO
-from actionpipe.fusion.show import TEST
-from actionpipe.workspace import Workspace
+from actionpipe.storage.workspace import Workspace
 
 
 def ladder_table(workspace: Workspace, competition: Competition, test: Inputs, held_out: Inputs) -> pd.DataFrame:

@@ -28,10 +28,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actionpipe.competition.rules.apply import AnyRule, changeable, detect, distrust, prefer, ranked
+from actionpipe.competition.rules.base import Detect, Distrust, Prefer
 from actionpipe.fusion.coverage import Coverage
 from actionpipe.fusion.evidence import count_bounds, decided, most_missed
-from actionpipe.fusion.rules import AnyRule, changeable, detect, distrust, prefer, ranked
-from actionpipe.rule import Detect, Distrust, Prefer
 
 
 class Tally:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from actionpipe.competition import Competition
+from actionpipe.competition.file import Competition
+from actionpipe.data.leaks import describe_torn
+from actionpipe.data.splits import read_splits
 from actionpipe.errors import UserError
 from actionpipe.fusion.ladder import active, blend
 from actionpipe.fusion.scores import average_folds, check_same_videos, read_scores
-from actionpipe.fusion.tables import raise_faults
-from actionpipe.splits.leaks import describe_torn
-from actionpipe.splits.store import read_splits
-from actionpipe.workspace import Scored, Workspace
+from actionpipe.storage.tables import raise_faults
+from actionpipe.storage.workspace import Scored, Workspace
 
 
 def test_probabilities(

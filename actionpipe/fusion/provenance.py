@@ -7,9 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from actionpipe import files, reading
-from actionpipe.competition import Competition
-from actionpipe.workspace import Workspace
+from actionpipe.competition.file import Competition
+from actionpipe.storage import atomic, reading
+from actionpipe.storage.workspace import Workspace
 
 PACKAGES = [
     "actionpipe",
@@ -57,7 +57,7 @@ def provenance(
         "competition": {
             "name": competition.name,
             "file": competition_file.name,
-            "sha256": files.digest(competition_file),
+            "sha256": atomic.digest(competition_file),
         },
         "classes": competition.class_names,
         "seeds": {"folds": competition.folds.seed, "training": _training_seeds(workspace, checkpoints)},
@@ -105,4 +105,4 @@ def _versions() -> dict[str, str | None]:
 
 def _digests(workspace: Workspace, paths: Iterable[Path]) -> dict[str, str]:
     names = {_name(workspace, path): path for path in paths}
-    return {name: files.digest(names[name]) for name in sorted(names)}
+    return {name: atomic.digest(names[name]) for name in sorted(names)}

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from actionpipe import files
 from actionpipe.errors import UserError
-from actionpipe.fusion.tables import numbers, raise_faults, read_text_table
+from actionpipe.storage import atomic
+from actionpipe.storage.tables import numbers, raise_faults, read_text_table
 
 VIDEO = "video_filename"
 SUM_TOLERANCE = 1e-3
@@ -63,7 +63,7 @@ def read_scores(path: Path, classes: Sequence[str]) -> pd.DataFrame:
 
 def write_scores(path: Path, scores: pd.DataFrame) -> None:
     """Write a score table (index: video name, columns: classes) atomically; floats read back the same."""
-    files.write_table(path, scores.rename_axis(index=VIDEO).reset_index())
+    atomic.write_table(path, scores.rename_axis(index=VIDEO).reset_index())
 
 
 def average_folds(scores_of_fold: Mapping[int, pd.DataFrame], member: str) -> pd.DataFrame:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from actionpipe.competition import Competition
-from actionpipe.evaluate.metrics import measure
-from actionpipe.fusion.inputs import read_truth
+from actionpipe.competition.file import Competition
+from actionpipe.competition.rules.apply import ranked
+from actionpipe.fusion.fusion_inputs import read_truth
 from actionpipe.fusion.ladder import active, blend
 from actionpipe.fusion.probabilities import folds_found
-from actionpipe.fusion.rules import ranked
 from actionpipe.fusion.scores import read_scores
-from actionpipe.workspace import Workspace
+from actionpipe.metrics.registry import measure
+from actionpipe.storage.workspace import Workspace
 
 COLUMNS = ["fold", "metric", "videos"]
 

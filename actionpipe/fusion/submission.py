@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from actionpipe import files
-from actionpipe.competition import Table
-from actionpipe.csv_dialect import read_table
+from actionpipe.competition.file import Table
 from actionpipe.errors import UserError
-from actionpipe.fusion.tables import raise_faults
-from actionpipe.splits.faults import some
+from actionpipe.storage import atomic
+from actionpipe.storage.csv_dialect import read_table
+from actionpipe.storage.faults import some
+from actionpipe.storage.tables import raise_faults
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Submission:
             path: where to.
             label_of_video: the class name of every video in ``videos``.
         """
-        with files.atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        with atomic.atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n", delimiter=self.delimiter)
             writer.writerow(self.header)
             for row in self.rows:

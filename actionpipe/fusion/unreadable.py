@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from actionpipe import files
-from actionpipe.competition import Competition
+from actionpipe.competition.file import Competition
+from actionpipe.competition.rules.apply import needs_detections
+from actionpipe.data.video_index import read_index
 from actionpipe.errors import UserError
-from actionpipe.fusion.rules import needs_detections
-from actionpipe.fusion.tables import raise_faults
-from actionpipe.splits.index import read_index
-from actionpipe.workspace import Part, Workspace
+from actionpipe.storage import atomic
+from actionpipe.storage.tables import raise_faults
+from actionpipe.storage.workspace import Part, Workspace
 
 
 def fallback_label(workspace: Workspace, competition: Competition, labels: Sequence[str]) -> str:
@@ -60,8 +60,8 @@ def _known_to_inference(workspace: Workspace, competition: Competition, part: Pa
     if part == "test":
         for member in competition.members:
             for fold in range(competition.folds.number):
-                record = files.read_record(workspace.scores(member.name, fold, "test").with_suffix(".json")) or {}
-                reasons |= files.entries_of(record.get("unreadable"), str)
+                record = atomic.read_record(workspace.scores(member.name, fold, "test").with_suffix(".json")) or {}
+                reasons |= atomic.entries_of(record.get("unreadable"), str)
         reasons |= unreadable_to_detector(workspace, competition)
     return reasons
 
@@ -72,5 +72,5 @@ def unreadable_to_detector(workspace: Workspace, competition: Competition) -> di
     if competition.detector is not None and needs_detections(competition):
         for fold in range(competition.folds.number):
             path = workspace.detections(competition.detector.name, fold, "test").with_suffix(".json")
-            reasons |= files.entries_of((files.read_record(path) or {}).get("unreadable"), str)
+            reasons |= atomic.entries_of((atomic.read_record(path) or {}).get("unreadable"), str)
     return reasons

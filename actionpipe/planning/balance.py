@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping
 
 from actionpipe.errors import UserError
-from actionpipe.planning.groups import FOLDS
+from actionpipe.planning.plan_groups import FOLDS
 
 FEW_CLASSES = 3
 """With so many classes or fewer the largest is what the others are compared to: a median of three says little."""

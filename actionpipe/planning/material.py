@@ -5,15 +5,15 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from actionpipe.class_names import check_alike, in_order
+from actionpipe.competition.class_names import check_alike, in_order
+from actionpipe.data.summary import quartiles
+from actionpipe.data.user_tables import Row
+from actionpipe.data.video_index import VideoIndex
 from actionpipe.errors import UserError
-from actionpipe.planning.tables import Tables, read_tables
-from actionpipe.splits.faults import Faults
-from actionpipe.splits.index import VideoIndex
-from actionpipe.splits.summary import quartiles
-from actionpipe.splits.tables import Row
-from actionpipe.video.manifest import Entry, Manifest
-from actionpipe.workspace import Part, Workspace
+from actionpipe.planning.guessed_columns import Tables, read_tables
+from actionpipe.storage.faults import Faults
+from actionpipe.storage.manifest import Entry, Manifest
+from actionpipe.storage.workspace import Part, Workspace
 
 
 @dataclass(frozen=True)

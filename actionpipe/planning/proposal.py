@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actionpipe.planning.balance import choose_folds, choose_oversampling
-from actionpipe.planning.detector import plan_detector
-from actionpipe.planning.groups import choose_groups, count_units
+from actionpipe.planning.file_section import Section, comment
 from actionpipe.planning.machine import Machine
 from actionpipe.planning.material import Material, read_material
-from actionpipe.planning.networks import plan_network
-from actionpipe.planning.section import Section, comment
-from actionpipe.training.sides import mirrored, unmirrored
-from actionpipe.workspace import Workspace
+from actionpipe.planning.plan_detector import plan_detector
+from actionpipe.planning.plan_groups import choose_groups, count_units
+from actionpipe.planning.plan_networks import plan_network
+from actionpipe.recipes.mirrored_classes import mirrored, unmirrored
+from actionpipe.storage.workspace import Workspace
 
 
 @dataclass(frozen=True)

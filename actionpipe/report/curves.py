@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from actionpipe.competition import Competition
+from actionpipe.competition.file import Competition
 from actionpipe.report.section import Section, empty
-from actionpipe.workspace import Workspace
+from actionpipe.storage.workspace import Workspace
 
 COLUMNS = ["model", "fold", "curve", "step", "epoch", "value"]
 MOST_POINTS = 200

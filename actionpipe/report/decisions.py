@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from actionpipe.errors import UserError
 from actionpipe.report.section import Section, empty, read_columns
-from actionpipe.workspace import Workspace
+from actionpipe.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from actionpipe import files
-from actionpipe.evaluate.bootstrap import Bootstrap
-from actionpipe.evaluate.calibration import expected_calibration_error, reliability_table
-from actionpipe.evaluate.classes import class_table
-from actionpipe.evaluate.indices import class_indices
-from actionpipe.evaluate.overall import overall
+from actionpipe.metrics.bootstrap import Bootstrap
+from actionpipe.metrics.by_class import class_table
+from actionpipe.metrics.calibration import expected_calibration_error, reliability_table
+from actionpipe.metrics.indices import class_indices
+from actionpipe.metrics.overall import overall
 from actionpipe.report import mistakes, quality
 from actionpipe.report.page import TITLES, page
 from actionpipe.report.predictions import Predictions
 from actionpipe.report.section import Section
+from actionpipe.storage import atomic
 
 TABLES = "tables"
 ABOUT = "How good the scores are on clips with known labels, and where they fail."
@@ -68,7 +68,7 @@ def write_evaluation(
     ]
     for section in sections:
         for key, of_section in section.tables.items():
-            files.write_table(folder / TABLES / f"{key}.csv", of_section)
+            atomic.write_table(folder / TABLES / f"{key}.csv", of_section)
     path = folder / "eval.html"
-    files.write_text(path, page(name, ABOUT, metric, sections, TABLES, {"scores": "Result", **TITLES}))
+    atomic.write_text(path, page(name, ABOUT, metric, sections, TABLES, {"scores": "Result", **TITLES}))
     return path

@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from actionpipe.competition import Competition
+from actionpipe.competition.file import Competition
+from actionpipe.data.splits import read_splits
 from actionpipe.errors import UserError
-from actionpipe.evaluate.calibration import expected_calibration_error, reliability_table
-from actionpipe.evaluate.classes import class_table
-from actionpipe.evaluate.overall import overall
-from actionpipe.files import read_record
 from actionpipe.fusion.submission import read_submission
+from actionpipe.metrics.by_class import class_table
+from actionpipe.metrics.calibration import expected_calibration_error, reliability_table
+from actionpipe.metrics.overall import overall
 from actionpipe.report.decisions import read_ladder
 from actionpipe.report.predictions import Predictions
 from actionpipe.report.section import Section
-from actionpipe.splits.store import read_splits
-from actionpipe.workspace import Workspace
+from actionpipe.storage.atomic import read_record
+from actionpipe.storage.workspace import Workspace
 
 COLUMNS = ["name", "value", "low", "high", "of"]
 NESTED, LADDER, LABELS = "nested", "ladder", "labels"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from actionpipe.data.coco import FRAME_NAME, spread
+from actionpipe.data.video_index import read_index
 from actionpipe.errors import UserError
-from actionpipe.evaluate.indices import class_indices
+from actionpipe.metrics.indices import class_indices
 from actionpipe.report.predictions import Predictions
 from actionpipe.report.section import Section, empty
-from actionpipe.splits.coco import FRAME_NAME, spread
-from actionpipe.splits.index import read_index
-from actionpipe.workspace import Workspace
+from actionpipe.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actionpipe.competition import Competition
+from actionpipe.competition.file import Competition
 from actionpipe.errors import UserError
-from actionpipe.files import read_record
 from actionpipe.fusion.scores import VIDEO
-from actionpipe.fusion.tables import numbers, read_text_table
-from actionpipe.workspace import Workspace
+from actionpipe.storage.atomic import read_record
+from actionpipe.storage.tables import numbers, read_text_table
+from actionpipe.storage.workspace import Workspace
 
 ENSEMBLE = "ensemble"
 ROUNDING = 1e-6

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from actionpipe.evaluate.calibration import BINS, reliability_table
-from actionpipe.evaluate.calibration import COLUMNS as CALIBRATION_COLUMNS
-from actionpipe.evaluate.classes import COLUMNS as CLASS_COLUMNS
-from actionpipe.evaluate.classes import class_table
-from actionpipe.evaluate.confusion import COLUMNS as CONFUSION_COLUMNS
-from actionpipe.evaluate.confusion import confusion_table
+from actionpipe.metrics.by_class import COLUMNS as CLASS_COLUMNS
+from actionpipe.metrics.by_class import class_table
+from actionpipe.metrics.calibration import BINS, reliability_table
+from actionpipe.metrics.calibration import COLUMNS as CALIBRATION_COLUMNS
+from actionpipe.metrics.confusion import COLUMNS as CONFUSION_COLUMNS
+from actionpipe.metrics.confusion import confusion_table
 from actionpipe.report.predictions import Predictions
 from actionpipe.report.section import Section, empty
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from actionpipe.fusion.tables import numbers, read_text_table
+from actionpipe.storage.tables import numbers, read_text_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,5 +1,5 @@
 """The commands: one module per script at the top, a typed function behind a thin command line."""
 
-from actionpipe import stopping
+from actionpipe.runtime import stopping
 
 stopping.quiet_start()

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actionpipe import competition as competitions
-from actionpipe.command import run
-from actionpipe.competition import Competition, Detector, Member
+from actionpipe.competition import file as competitions
+from actionpipe.competition.file import Competition, Detector, Member
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.files import write_table
-from actionpipe.flags import CompetitionFile, DataFolder
-from actionpipe.workspace import Scored, Workspace, part_of
+from actionpipe.stages.flags import CompetitionFile, DataFolder, run
+from actionpipe.storage.atomic import write_table
+from actionpipe.storage.workspace import Scored, Workspace, part_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +51,7 @@ def adopt(
     Raises:
         UserError: the dump does not fit the list, the classes or what it is said to be, or a table is there already.
     """
-    from actionpipe.splits.tables import resolve_competition
+    from actionpipe.data.user_tables import resolve_competition
     from actionpipe.training.prepare import find_model
 
     workspace = Workspace(data)
@@ -88,9 +87,9 @@ def _read_order(path: Path, classes: Sequence[str]) -> list[str]:
     Raises:
         UserError: it is no label map, or has other classes.
     """
-    from actionpipe.class_names import hint
-    from actionpipe.datasets.label_map import read_label_map
-    from actionpipe.splits.faults import Faults
+    from actionpipe.competition.class_names import hint
+    from actionpipe.data.formats.label_map import read_label_map
+    from actionpipe.storage.faults import Faults
 
     faults = Faults()
     order = list(read_label_map(path, faults).values())
@@ -115,11 +114,11 @@ def _read(
     order: Sequence[str],
 ) -> "pd.DataFrame":
     """The table of a dump whose classes stand in this order."""
-    from actionpipe.fusion.dumps import frames_of_coco, read_classifier_dump, read_detector_dump
-    from actionpipe.splits.coco import frames_coco
-    from actionpipe.splits.index import name_of_directory
-    from actionpipe.splits.lists import read_list
-    from actionpipe.video.manifest import Manifest
+    from actionpipe.data.coco import frames_coco
+    from actionpipe.data.lists import read_list
+    from actionpipe.data.video_index import name_of_directory
+    from actionpipe.fusion.pickled_scores import frames_of_coco, read_classifier_dump, read_detector_dump
+    from actionpipe.storage.manifest import Manifest
 
     part = part_of(scored)
     names = name_of_directory(workspace, competition, part)

@@ -11,12 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from actionpipe import competition as competitions
-from actionpipe import locks
-from actionpipe.command import run
+from actionpipe.competition import file as competitions
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.files import entries_of, read_record, write_json
-from actionpipe.flags import (
+from actionpipe.runtime.processes import cores
+from actionpipe.stages.flags import (
     AllowUnreadable,
     CompetitionFile,
     Device,
@@ -24,11 +22,14 @@ from actionpipe.flags import (
     RecipeOptions,
     parse_folds,
     parse_overrides,
+    run,
 )
-from actionpipe.processes import cores
-from actionpipe.workspace import Part, Workspace
+from actionpipe.storage import locks
+from actionpipe.storage.atomic import entries_of, read_record, write_json
+from actionpipe.storage.workspace import Part, Workspace
 
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+SAMPLE = Path("data") / "sample"
+"""Where the embedded sample is made, below the working folder: the package may lie where nothing can be written."""
 
 
 @locks.one_at_a_time("run", lambda given: locks.chain_lock(given["data"]), first_node_only=True)
@@ -68,7 +69,7 @@ def chain(
     from actionpipe.stages.inference import infer
     from actionpipe.stages.preprocess import preprocess
     from actionpipe.stages.train import train
-    from actionpipe.video.manifest import Settings
+    from actionpipe.storage.manifest import Settings
 
     workspace = Workspace(data)
     # Wrong files stop the chain before the long stages.

@@ -11,7 +11,7 @@ import typer
 from actionpipe.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from actionpipe.training.contact_sheet import Image
+    from actionpipe.recipes.contact_sheet import Image
     from actionpipe.video.frames import Choose
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -44,19 +44,19 @@ def check_augment(
         raise UserError(f"--out {out} must be a picture: a name that ends with {' or '.join(SUFFIXES)}")
     if video is not None and not video.is_file():
         raise UserError(f"--video {video} is no file; name a video, or leave --video away for a drawn clip")
-    from actionpipe import openmmlab
+    from actionpipe.openmmlab import activation
 
-    openmmlab.activate()
+    activation.activate()
     import cv2
 
-    from actionpipe import models
-    from actionpipe.files import atomic
-    from actionpipe.recipes import typed
-    from actionpipe.training import recipe as recipes
-    from actionpipe.training.contact_sheet import Row, contact_sheet
-    from actionpipe.training.views import TrainViews
+    from actionpipe.openmmlab import registration
+    from actionpipe.recipes import recipe as recipes
+    from actionpipe.recipes.contact_sheet import Row, contact_sheet
+    from actionpipe.recipes.locate import typed
+    from actionpipe.recipes.training_views import TrainViews
+    from actionpipe.storage.atomic import atomic
 
-    models.register()
+    registration.register()
     views = TrainViews(recipes.load(typed(recipe), {}), recipe)
     sampled = {}
 
@@ -80,8 +80,8 @@ def check_augment(
 
 def _drawn(choose: "Choose") -> "list[Image]":
     """Frames of a clip of the embedded sample, RGB."""
-    from actionpipe.sample.clip import draw_clip
-    from actionpipe.sample.write import plan_clips
+    from actionpipe.sample_data.sample_clip import draw_clip
+    from actionpipe.sample_data.write_sample import plan_clips
 
     plan = next(plan for plan in plan_clips("train", 1, **DRAWN) if plan.label == "ride_cycle")
     clip = draw_clip(plan.label, plan.scene, plan.seed, plan.size, plan.n_frames)
@@ -92,8 +92,8 @@ def _decoded(video: Path, choose: "Choose") -> "list[Image]":
     """Frames of a video as extraction would store them, RGB."""
     import cv2
 
-    from actionpipe.video.apart import FramesApart
     from actionpipe.video.decode import UnreadableError
+    from actionpipe.video.isolated import FramesApart
 
     try:
         _, images = FramesApart(video).select(choose)

@@ -7,8 +7,8 @@ val_list_rawframes_fold{k}.txt and {train,val}_detect_fold{k}.json. Writes nothi
 from pathlib import Path
 
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import DataFolder
-from actionpipe.workspace import Workspace
+from actionpipe.stages.flags import DataFolder
+from actionpipe.storage.workspace import Workspace
 
 
 def check_leaks(data: Path) -> ExitCode:
@@ -20,7 +20,7 @@ def check_leaks(data: Path) -> ExitCode:
     Raises:
         UserError: there is no ``splits.csv``, or a file is malformed.
     """
-    from actionpipe.splits import leaks as found
+    from actionpipe.data import leaks as found
 
     workspace = Workspace(data)
     if not workspace.splits.exists():

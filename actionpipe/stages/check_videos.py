@@ -42,12 +42,12 @@ def check_videos(
     """
     import pandas as pd
 
-    from actionpipe.files import write_table
-    from actionpipe.processes import cores
-    from actionpipe.terminal import line
-    from actionpipe.video.progress import progress
+    from actionpipe.runtime.processes import cores
+    from actionpipe.runtime.progress import progress
+    from actionpipe.runtime.terminal import line
+    from actionpipe.runtime.worker_pool import run_all
+    from actionpipe.storage.atomic import write_table
     from actionpipe.video.soundness import Finding, examine
-    from actionpipe.video.workers import run_all
 
     if shortest < 1 or (workers is not None and workers < 1):
         raise UserError(f"--shortest {shortest} and --workers {workers or 1} must be at least 1")
@@ -72,7 +72,7 @@ def check_videos(
 
 
 def _found(folder: Path, videos: Path | None, shortest: int) -> "list[Video]":
-    from actionpipe.video.find import find_videos, name_sources
+    from actionpipe.video.discover import find_videos, name_sources
     from actionpipe.video.soundness import Video
 
     if videos is not None:
@@ -84,13 +84,13 @@ def _found(folder: Path, videos: Path | None, shortest: int) -> "list[Video]":
 
 
 def _listed(data: Path, videos: Path | None, shortest: int) -> "list[Video]":
-    from actionpipe.competition import find, load
-    from actionpipe.datasets.listed import Listed
-    from actionpipe.datasets.on_disk import list_videos, name_as_on_disk
-    from actionpipe.splits.faults import Faults
-    from actionpipe.splits.tables import read_train_rows
+    from actionpipe.competition.file import find, load
+    from actionpipe.data.formats.listed import Listed
+    from actionpipe.data.formats.on_disk import list_videos, name_as_on_disk
+    from actionpipe.data.user_tables import read_train_rows
+    from actionpipe.storage.faults import Faults
+    from actionpipe.storage.workspace import Workspace
     from actionpipe.video.soundness import Video
-    from actionpipe.workspace import Workspace
 
     workspace = Workspace(data)
     if videos is None:

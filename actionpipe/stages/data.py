@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actionpipe import locks
-from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import DataFolder
+from actionpipe.stages.flags import DataFolder, run
+from actionpipe.storage import locks
 
 if TYPE_CHECKING:
-    from actionpipe.datasets.listed import Options, Split
+    from actionpipe.data.formats.listed import Options, Split
 
 LISTS = "mmaction-lists"
 TABLES = ("train.csv", "sample_submission.csv", "test_truth.csv")
@@ -40,7 +39,7 @@ def make_data(
     """Write the tables of a dataset, and a competition file that fits them.
 
     Args:
-        kind: a key of ``datasets.kinds.READERS``.
+        kind: a key of ``data.formats.kinds.READERS``.
         source: the dataset's lists, or its folder of videos.
         data: the DATA folder.
         options: which split, label map and list files.
@@ -54,13 +53,13 @@ def make_data(
         UserError: an option is impossible, or other tables are there already.
         TableError: the lists have faults; all are named and nothing was written.
     """
-    from actionpipe import files
-    from actionpipe.competition import own_file
-    from actionpipe.datasets.kinds import READERS, read_dataset
-    from actionpipe.datasets.listed import Options
-    from actionpipe.datasets.tables import make_tables, propose_competition
-    from actionpipe.recipes import recipe_file
-    from actionpipe.terminal import plain
+    from actionpipe.competition.file import own_file
+    from actionpipe.data.formats.kinds import READERS, read_dataset
+    from actionpipe.data.formats.listed import Options
+    from actionpipe.planning.dataset_tables import make_tables, propose_competition
+    from actionpipe.recipes.locate import recipe_file
+    from actionpipe.runtime.terminal import plain
+    from actionpipe.storage import atomic
 
     if kind not in READERS:
         raise UserError(f"KIND '{kind}' is not known; the kinds are: {', '.join([*READERS, LISTS])}")
@@ -73,13 +72,13 @@ def make_data(
     if not overwrite:
         _refuse_others(data, texts)
     for name, text in texts.items():
-        files.write_text(data / name, text)
+        atomic.write_text(data / name, text)
     if "test_truth.csv" not in texts:
         (data / "test_truth.csv").unlink(missing_ok=True)
     own = own_file(data)
     kept = own.exists() and own.read_bytes() != proposed.encode()
     path = data / "competition.proposed.yaml" if kept else own
-    files.write_text(path, proposed)
+    atomic.write_text(path, proposed)
 
     for note in dataset.notes:
         print(f"note: {plain(note)}")
@@ -111,8 +110,8 @@ def write_mmaction_lists(
         UserError: the competition file is wrong.
         TableError: a table is wrong, or a path holds blanks; nothing was written.
     """
-    from actionpipe.datasets.mmaction_lists import make_lists
-    from actionpipe.files import write_text
+    from actionpipe.data.formats.mmaction_lists import make_lists
+    from actionpipe.storage.atomic import write_text
 
     texts, notes = make_lists(data, competition, fold)
     for name, text in texts.items():
@@ -138,7 +137,7 @@ def _refuse_others(data: Path, texts: dict[str, str]) -> None:
 
 
 def _parse_lists(given: list[str]) -> "dict[Split, Path]":
-    from actionpipe.datasets.listed import Split
+    from actionpipe.data.formats.listed import Split
 
     lists: dict[Split, Path] = {}
     parts: tuple[Split, ...] = ("train", "val", "test")
@@ -189,7 +188,7 @@ def command(
     fold: Annotated[int | None, typer.Option(help="mmaction-lists: the fold that is the validation list.")] = None,
 ) -> ExitCode:
     """Make DATA/train.csv, sample_submission.csv and competition.yaml of a published dataset or a folder per class."""
-    from actionpipe.datasets.listed import Options
+    from actionpipe.data.formats.listed import Options
 
     if kind == LISTS:
         if out is None or source is not None:

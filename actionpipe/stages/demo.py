@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actionpipe import locks
-from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import (
+from actionpipe.runtime.terminal import line
+from actionpipe.stages.flags import (
     Checkpoint,
     ClassesOfCheckpoint,
     Device,
@@ -23,14 +22,15 @@ from actionpipe.flags import (
     RecipeOfCheckpoint,
     ViewAverage,
     Views,
+    run,
 )
-from actionpipe.terminal import line
+from actionpipe.storage import locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actionpipe.demo.copy import Heard
-    from actionpipe.video.footage import Footage
+    from actionpipe.demo.copied_video import Heard
+    from actionpipe.video.timing import Footage
 
 SUFFIXES = (".mp4", ".m4v")
 
@@ -81,22 +81,22 @@ def demonstrate(
     _refuse_place(out, video)
     if not checkpoint.is_file():
         raise UserError(f"no checkpoint at {checkpoint}; give --checkpoint results/MEMBER/fold0/best.pth")
-    from actionpipe import files
-    from actionpipe.demo.boxes import read_boxes
-    from actionpipe.demo.copy import copy_video
+    from actionpipe.demo.box_overlay import read_boxes
+    from actionpipe.demo.copied_video import copy_video
     from actionpipe.demo.drawing import Drawing, prepare
     from actionpipe.demo.layout import lay_out
     from actionpipe.demo.lettering import find_font
     from actionpipe.demo.timeline import describe
-    from actionpipe.video.encode import fit
-    from actionpipe.video.footage import read_footage
-    from actionpipe.windows.scored import score_windows
+    from actionpipe.storage import atomic
+    from actionpipe.video.jpeg import fit
+    from actionpipe.video.timing import read_footage
     from actionpipe.windows.window import cut_windows, shown_windows
+    from actionpipe.windows.window_scores import score_windows
 
     footage = read_footage(video)
     windows = cut_windows(footage, window, stride)
     table = read_boxes(detections, video, box_score) if detections else None
-    with files.atomic(out) as temporary:  # a place that takes no file is found out at once
+    with atomic.atomic(out) as temporary:  # a place that takes no file is found out at once
         model = recognizer()
         labels = list(table["label"].unique()) if table is not None else []
         letters, lacking = find_font([*model.classes, *labels], font)
@@ -106,7 +106,7 @@ def demonstrate(
         drawing = Drawing(footage, scored, shown, model.classes, letters, top, table, stored)
         sound = copy_video(temporary, footage, prepare, drawing)
         timeline = describe(model, checkpoint, footage, scored, shown, None if everything else top)
-    files.write_json(out.with_suffix(".json"), timeline)
+    atomic.write_json(out.with_suffix(".json"), timeline)
     _tell(out, footage, len(windows), sound)
     wanted = min(top, len(model.classes))
     drawn = lay_out(footage.size, wanted).rows

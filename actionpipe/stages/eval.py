@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actionpipe import files, locks, terminal
-from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.runtime import terminal
+from actionpipe.stages.flags import run
+from actionpipe.storage import atomic, locks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ def evaluate(
         labels: class names (CSV) or indices into the columns of the scores (a list); every one of its clips must have
             scores, scored clips that it does not name are left aside.
         out: the folder to write to; beside the first table when None.
-        metric: the headline, one of ``evaluate.metrics.METRICS``.
+        metric: the headline, one of ``metrics.registry.METRICS``.
         protocol: how the clips were tested, e.g. ``10 clips x 3 crops``: it goes into every file, so that numbers of
             different protocols are not taken for each other's. Tables of ``inference.sh`` say it themselves.
         any_label: a video may have several labels (a line each), one of which is enough; for untrimmed videos.
@@ -51,10 +52,10 @@ def evaluate(
     """
     import numpy as np
 
-    from actionpipe.datasets.labelled import join, read_label_sets, read_labels
-    from actionpipe.evaluate.metrics import METRICS
-    from actionpipe.evaluate.statistics import class_statistics, misclassified
+    from actionpipe.data.formats.labelled import join, read_label_sets, read_labels
     from actionpipe.fusion.scores import ensemble, read_scores
+    from actionpipe.metrics.registry import METRICS
+    from actionpipe.metrics.statistics import class_statistics, misclassified
     from actionpipe.report.evaluation import metrics_table, write_evaluation
     from actionpipe.report.predictions import ENSEMBLE, Predictions
 
@@ -91,10 +92,10 @@ def evaluate(
     def show(console: "Console") -> None:
         _show(console, what, figures, by_class, wrong, left)
 
-    with files.atomic(folder / "statistics.txt") as temporary, temporary.open("w", encoding="utf-8") as file:
+    with atomic.atomic(folder / "statistics.txt") as temporary, temporary.open("w", encoding="utf-8") as file:
         show(terminal.console(file=file, width=120))
     for name, table in (("statistics", by_class), ("mistakes", wrong)):
-        files.write_table(folder / f"{name}.csv", table.assign(protocol=protocol))
+        atomic.write_table(folder / f"{name}.csv", table.assign(protocol=protocol))
     page = write_evaluation(folder, scores[0].stem, predictions, classes, metric, what)
     show(terminal.console())
     print(f"written: {folder}; the page: {page}")
@@ -107,7 +108,7 @@ def _beside(scores: Path) -> Path:
 
 def _protocol_of(scores: list[Path]) -> str:
     """What inference has noted beside its tables; empty when it did not make them, or differently."""
-    said = {str((files.read_record(path.with_suffix(".json")) or {}).get("protocol", "")) for path in scores}
+    said = {str((atomic.read_record(path.with_suffix(".json")) or {}).get("protocol", "")) for path in scores}
     return said.pop() if len(said) == 1 else ""
 
 
@@ -122,14 +123,14 @@ def _evaluate_any_label(
     import numpy as np
     from scipy.stats import binomtest
 
-    from actionpipe.evaluate.any_label import any_label_hits
+    from actionpipe.metrics.any_label import any_label_hits
 
     videos = [str(video) for video in scores.index if video in labels_of_video]
     probabilities = scores.loc[videos, classes].to_numpy(np.float64)
     hits = any_label_hits([labels_of_video[video] for video in videos], probabilities, classes)
     hits.insert(0, "labels", ["; ".join(labels_of_video[video]) for video in videos])
     hits.insert(0, "video", videos)
-    files.write_table(folder / "any_label.csv", hits.assign(protocol=protocol))
+    atomic.write_table(folder / "any_label.csv", hits.assign(protocol=protocol))
     if protocol:
         print(f"protocol: {protocol}")
     for column, words in (("top1", "any label is the top-1"), ("top5", "any label is in the top-5")):
@@ -146,7 +147,7 @@ def _evaluate_any_label(
 def _classes(path: Path) -> list[str]:
     """The classes of a score table: all columns but the video's, in order."""
     from actionpipe.fusion.scores import VIDEO
-    from actionpipe.fusion.tables import read_text_table
+    from actionpipe.storage.tables import read_text_table
 
     table = read_text_table(path, [VIDEO], "give a table of scores: video_filename and one column a class")
     classes = [str(column) for column in table.columns if column != VIDEO]

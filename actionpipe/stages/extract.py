@@ -10,20 +10,20 @@ from typing import Annotated
 
 import typer
 
-from actionpipe import unchanged
-from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.processes import cores
-from actionpipe.terminal import line
-from actionpipe.video import state
-from actionpipe.video.find import Source, find_videos, name_sources, scan_videos
-from actionpipe.video.journal import MANIFEST, Journal, locked
-from actionpipe.video.manifest import Entry, Settings
-from actionpipe.video.progress import progress
-from actionpipe.video.state import Extracted
+from actionpipe.runtime.processes import cores
+from actionpipe.runtime.progress import progress
+from actionpipe.runtime.terminal import line
+from actionpipe.runtime.worker_pool import run_all
+from actionpipe.stages.flags import run
+from actionpipe.storage import unchanged
+from actionpipe.storage.journal import MANIFEST, Journal, locked
+from actionpipe.storage.manifest import Entry, Settings
+from actionpipe.video import extracted
+from actionpipe.video.discover import Source, find_videos, name_sources, scan_videos
+from actionpipe.video.extract_task import Task, work
+from actionpipe.video.extracted import Extracted
 from actionpipe.video.store import broken, part_of, remove_frames, remove_parts
-from actionpipe.video.task import Task, work
-from actionpipe.video.workers import run_all
 
 MERGE_INTERVAL = 10.0
 """Seconds between two writings of the manifest while clips finish; the journal has each of them at once."""
@@ -60,16 +60,16 @@ def extract_changed(directory: Path, output_root: Path, settings: Settings, work
     """
     _check(settings, workers)
     found = scan_videos(directory)
-    videos = state.videos_state(found, directory)
+    videos = extracted.videos_state(found, directory)
     with locked(output_root):
-        said = state.read(state.record(output_root, settings, videos))
+        said = extracted.read(extracted.record(output_root, settings, videos))
         if said is not None:
             print(unchanged.SAID)
             return said
         paths = sorted(Path(entry.path) for entry in found)
         entries = _extract(directory, paths, output_root, settings, workers, overwrite=False)
         said = Extracted.of(entries)
-        state.note(state.record(output_root, settings, videos), entries, said)
+        extracted.note(extracted.record(output_root, settings, videos), entries, said)
         return said
 
 

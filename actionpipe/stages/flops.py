@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from actionpipe import terminal
-from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import RecipeOptions, parse_overrides
+from actionpipe.runtime import terminal
+from actionpipe.stages.flags import RecipeOptions, parse_overrides, run
 
 
 def show_cost(
@@ -40,18 +39,18 @@ def show_cost(
     import pandas as pd
     from rich.table import Table
 
-    from actionpipe import models, openmmlab
-    from actionpipe.files import write_table
-    from actionpipe.recipes import recipe_file, typed
+    from actionpipe.openmmlab import activation, registration
+    from actionpipe.recipes.locate import recipe_file, typed
+    from actionpipe.storage.atomic import write_table
 
     recipe_file(typed(recipe))  # a misspelt name is told before anything heavy is imported
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
     if found is None or min(int(found[1]), int(found[2])) < 1:
         raise UserError(f"--size takes width x height in pixels, e.g. 320x256; found '{size}'")
-    openmmlab.activate()
-    models.register()
-    from actionpipe.predict.cost import measure_cost
-    from actionpipe.training import recipe as recipes
+    activation.activate()
+    registration.register()
+    from actionpipe.inference.cost import measure_cost
+    from actionpipe.recipes import recipe as recipes
 
     loaded = recipes.load(typed(recipe), parse_overrides(overrides or []))
     cost = measure_cost(loaded, classes, (int(found[1]), int(found[2])), depth)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actionpipe import competition as competitions
-from actionpipe import locks
-from actionpipe.command import run
+from actionpipe.competition import file as competitions
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import (
+from actionpipe.inference.protocol import Protocol, parse_protocol
+from actionpipe.inference.tasks import Task, plan, to_json
+from actionpipe.runtime.processes import Processes, choose, failed
+from actionpipe.stages.flags import (
     AllowUnreadable,
     AsWritten,
     CompetitionFile,
@@ -28,14 +29,13 @@ from actionpipe.flags import (
     ViewAverage,
     Views,
     parse_folds,
+    run,
 )
-from actionpipe.predict.protocol import Protocol, parse_protocol
-from actionpipe.predict.tasks import Task, plan, to_json
-from actionpipe.processes import Processes, choose, failed
-from actionpipe.workspace import Scored, Workspace
+from actionpipe.storage import locks
+from actionpipe.storage.workspace import Scored, Workspace
 
 if TYPE_CHECKING:
-    from actionpipe.predict.setting import Setting
+    from actionpipe.inference.setting import Setting
 
 
 @locks.one_at_a_time("inference", lambda given: locks.inference_lock(given["data"]), first_node_only=True)
@@ -84,10 +84,10 @@ def infer(
     Raises:
         UserError: no checkpoint for a member, one that does not fit, or fewer GPUs than asked for.
     """
+    from actionpipe.data.user_tables import resolve_competition
     from actionpipe.fusion.chosen import chosen as fusion_of
-    from actionpipe.predict.engines import choose_engine
-    from actionpipe.predict.setting import Setting
-    from actionpipe.splits.tables import resolve_competition
+    from actionpipe.inference.setting import Setting
+    from actionpipe.runtime.engines import choose_engine
     from actionpipe.stages.postprocess import postprocess
     from actionpipe.stages.tune import tune as tune_fusion
 
@@ -136,8 +136,8 @@ def _make(
     Raises:
         UserError: a process stopped, which has said why; or a checkpoint has the classes in another order.
     """
-    from actionpipe.predict.class_order import check_class_order
-    from actionpipe.predict.current import Noted, count_current
+    from actionpipe.inference.class_order import check_class_order
+    from actionpipe.inference.up_to_date import Noted, count_current
 
     noted = Noted(note, tasks, setting, Path(job["competition"]))
     is_noted = noted.holds()
@@ -149,7 +149,7 @@ def _make(
         for line in check_class_order(tasks, setting.workspace, setting.competition, is_told=is_told):
             print(f"note: {line}", flush=True)
         content = {**job, "exhaustive": setting.exhaustive, "tasks": to_json(tasks)}
-        if (status := processes.run("actionpipe.predict.job", json.dumps(content))) != 0:
+        if (status := processes.run("actionpipe.inference.inference_job", json.dumps(content))) != 0:
             raise failed("inference", status)
     if not is_noted:
         noted.write()

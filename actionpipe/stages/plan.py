@@ -10,10 +10,9 @@ from typing import Annotated
 
 import typer
 
-from actionpipe.command import run
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import DataFolder
-from actionpipe.workspace import Workspace
+from actionpipe.stages.flags import DataFolder, run
+from actionpipe.storage.workspace import Workspace
 
 
 def plan(data: Path, out: Path | None = None, *, memory_gib: float | None = None) -> ExitCode:
@@ -27,10 +26,10 @@ def plan(data: Path, out: Path | None = None, *, memory_gib: float | None = None
     Raises:
         UserError: a table is wrong, there are too few classes or clips, or ``out`` is there already.
     """
-    from actionpipe.competition import own_file
-    from actionpipe.files import write_text
+    from actionpipe.competition.file import own_file
     from actionpipe.planning.machine import find_machine
     from actionpipe.planning.proposal import propose
+    from actionpipe.storage.atomic import write_text
 
     own = own_file(data)
     if out is not None and out.exists():

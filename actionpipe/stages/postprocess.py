@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actionpipe import files, locks, unchanged
-from actionpipe.command import run
-from actionpipe.competition import Competition, find, load
+from actionpipe.competition.file import Competition, find, load
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import AllowUnreadable, AsWritten, CompetitionFile, DataFolder
-from actionpipe.workspace import Workspace
+from actionpipe.stages.flags import AllowUnreadable, AsWritten, CompetitionFile, DataFolder, run
+from actionpipe.storage import atomic, locks, unchanged
+from actionpipe.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,8 +48,8 @@ def postprocess(
     Raises:
         UserError: a table is missing or wrong, or a readable test video has no scores; nothing was written.
     """
-    from actionpipe.fusion.show import show_ladder, show_result
-    from actionpipe.fusion.sources import fusion_sources
+    from actionpipe.fusion.fusion_output import show_ladder, show_result
+    from actionpipe.fusion.source_files import fusion_sources
     from actionpipe.stages.tune import tune as tune_fusion
 
     if tune and as_written:
@@ -89,17 +88,17 @@ def _fuse(
     workspace: Workspace, written: Competition, competition_file: Path, *, as_written: bool
 ) -> tuple[dict[str, Any], list[Path]]:
     """Write everything; return what there is to say of it, as JSON values, and the files."""
+    from actionpipe.competition.rules.apply import apply_rules
     from actionpipe.fusion.chosen import chosen
-    from actionpipe.fusion.inputs import read_out_of_fold, read_test
+    from actionpipe.fusion.fusion_inputs import read_out_of_fold, read_test
     from actionpipe.fusion.ladder import blend
     from actionpipe.fusion.out_of_fold import changes_table, clips_table, ladder_table
     from actionpipe.fusion.provenance import provenance
-    from actionpipe.fusion.rules import apply_rules
     from actionpipe.fusion.single_folds import single_fold_table
-    from actionpipe.fusion.sources import FUSED, fused
+    from actionpipe.fusion.source_files import FUSED, fused
     from actionpipe.fusion.submission import read_submission
     from actionpipe.fusion.unreadable import fallback_label, unreadable
-    from actionpipe.report.write import write_report
+    from actionpipe.report.write_report import write_report
 
     labels = _training_labels(workspace, written)
     fusion = chosen(workspace, written.resolved(labels), as_written=as_written)
@@ -134,8 +133,8 @@ def _fuse(
     # The submission comes last: where it is new, all that explains it is new too.
     shown = (rungs, alone, changes_table(resolved, held_out), table)
     for name, content in zip(FUSED, shown, strict=True):
-        files.write_table(workspace.results / f"{name}.csv", content)
-    files.write_json(workspace.provenance, explained)
+        atomic.write_table(workspace.results / f"{name}.csv", content)
+    atomic.write_json(workspace.provenance, explained)
     submission.write(workspace.final, label_of_video)
     reported = write_report(workspace, resolved)
     notes = [
@@ -165,8 +164,8 @@ def _ladder(workspace: Workspace) -> "tuple[pd.DataFrame, pd.DataFrame]":
 
 def _training_labels(workspace: Workspace, competition: Competition) -> list[str]:
     """The label of every training clip; none when there is no table and nobody needs one."""
-    from actionpipe.splits.faults import Faults
-    from actionpipe.splits.tables import read_train_rows
+    from actionpipe.data.user_tables import read_train_rows
+    from actionpipe.storage.faults import Faults
 
     if not workspace.train_table.exists() and competition.classes != "auto":
         return []

@@ -10,12 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from actionpipe import locks
-from actionpipe.command import run
-from actionpipe.endings import ending
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.files import write_text
-from actionpipe.flags import (
+from actionpipe.runtime.terminal import line
+from actionpipe.stages.flags import (
     Checkpoint,
     ClassesOfCheckpoint,
     Device,
@@ -25,8 +22,11 @@ from actionpipe.flags import (
     RecipeOfCheckpoint,
     ViewAverage,
     Views,
+    run,
 )
-from actionpipe.terminal import line
+from actionpipe.storage import locks
+from actionpipe.storage.atomic import write_text
+from actionpipe.storage.endings import ending
 
 
 @locks.one_at_a_time("predict", lambda given: _lock_of(given["json_file"]), makes_folder=True)
@@ -56,7 +56,7 @@ def predict(
         UserError: as ``Recognizer``; a path that is not there.
     """
     from actionpipe import Recognizer
-    from actionpipe.predict.protocol import parse_protocol, short_note
+    from actionpipe.inference.protocol import parse_protocol, short_note
     from actionpipe.recognizer import find_inputs
 
     paths = find_inputs(videos)

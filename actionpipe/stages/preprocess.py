@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actionpipe import locks, unchanged
-from actionpipe.command import run
 from actionpipe.errors import ExitCode
+from actionpipe.stages.flags import run
+from actionpipe.storage import locks, unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from actionpipe.competition import Competition
-    from actionpipe.splits.boxes import Box
-    from actionpipe.splits.faults import Faults
-    from actionpipe.splits.labels import TestVideo, TrainVideo
-    from actionpipe.video.manifest import Manifest
-    from actionpipe.workspace import Workspace
+    from actionpipe.competition.file import Competition
+    from actionpipe.data.boxes import Box
+    from actionpipe.data.labels import TestVideo, TrainVideo
+    from actionpipe.storage.faults import Faults
+    from actionpipe.storage.manifest import Manifest
+    from actionpipe.storage.workspace import Workspace
 
 
 @locks.one_at_a_time("preprocess", lambda given: locks.tables_lock(given["data"]))
@@ -44,8 +44,8 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
         TableError: the tables have faults; all are named and nothing was written.
         UserError: the competition file is wrong, or a file cannot be written.
     """
-    from actionpipe.competition import find, load
-    from actionpipe.workspace import Workspace
+    from actionpipe.competition.file import find, load
+    from actionpipe.storage.workspace import Workspace
 
     workspace, asked = Workspace(data), load(find(data, competition))
     sources = _sources(workspace, asked)
@@ -53,11 +53,11 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
     if (said := record.read(sources)) is not None:
         return _say_current(workspace, asked, said, allow_unreadable=allow_unreadable)
 
-    from actionpipe.splits import artefacts, labels, store
-    from actionpipe.splits.bare_folds import describe_bare_folds
-    from actionpipe.splits.faults import Faults
-    from actionpipe.splits.folds import describe_thin_classes
-    from actionpipe.splits.summary import Summary, format_csv, format_text
+    from actionpipe.data import artefacts, labels, splits
+    from actionpipe.data.bare_folds import describe_bare_folds
+    from actionpipe.data.folds import describe_thin_classes
+    from actionpipe.data.summary import Summary, format_csv, format_text
+    from actionpipe.storage.faults import Faults
 
     faults, read = Faults(), unchanged.digests(sources)
     challenge, all_train, train_manifest = labels.read_train(workspace, asked, faults)
@@ -69,7 +69,7 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
         faults.add("clips", f"{workspace.train_table}: none of the {len(all_train)} videos could be read")
     faults.stop()
     labels.warn_of_leaks(all_train, all_test, faults)
-    folds, note = store.fold_of_video(
+    folds, note = splits.fold_of_video(
         workspace, train, challenge.folds, faults, grouped=challenge.table.group is not None
     )
     faults.stop()
@@ -85,16 +85,16 @@ def preprocess(data: Path, competition: Path | None = None, *, allow_unreadable:
             boxes, fold_of_directory, challenge.detector.classes, challenge.folds.number
         )
 
-    texts = {} if note == store.KEPT else {workspace.splits: store.format_splits(train, folds)}
-    texts[store.settings_path(workspace)] = store.format_settings(challenge.folds)
+    texts = {} if note == splits.KEPT else {workspace.splits: splits.format_splits(train, folds)}
+    texts[splits.settings_path(workspace)] = splits.format_settings(challenge.folds)
     texts |= artefacts.list_texts(workspace, challenge, train, None if test_manifest is None else test, folds)
     texts |= artefacts.coco_texts(workspace, challenge, train, test, folds, boxes=boxes, test_manifest=test_manifest)
     unreadable = _describe_unreadable(all_train, all_test)
     summary = Summary(challenge, train, test, folds, boxes or [], unreadable, faults.warnings)
     texts[workspace.summary] = format_csv(summary)
     text = texts[data / "preprocess_summary.txt"] = format_text(summary)
-    renumbered = store.describe_other_order(workspace, challenge.class_names)
-    store.keep_previous(workspace, texts.get(workspace.splits))
+    renumbered = splits.describe_other_order(workspace, challenge.class_names)
+    splits.keep_previous(workspace, texts.get(workspace.splits))
     written = sum(artefacts.write_changed(path, content) for path, content in texts.items())
     others = len(texts.keys() - {workspace.splits})
     without = _describe_no_boxes(challenge) if boxes is None else []
@@ -122,8 +122,8 @@ def _say_current(
     workspace: "Workspace", competition: "Competition", said: "dict[str, Any]", *, allow_unreadable: bool
 ) -> ExitCode:
     """Print what a run over unchanged tables prints."""
-    from actionpipe.splits.artefacts import describe_left_over
-    from actionpipe.splits.store import KEPT
+    from actionpipe.data.artefacts import describe_left_over
+    from actionpipe.data.splits import KEPT
 
     print((workspace.root / "preprocess_summary.txt").read_text(encoding="utf-8"))
     notes = [KEPT, f"0 of {said['files']} files written to {workspace.root}, the others are current"]
@@ -140,10 +140,10 @@ def _read_boxes(
     faults: "Faults",
 ) -> "list[Box] | None":
     """The detector's boxes; None when there are none to be had and a trained detector makes up for them."""
-    from actionpipe.endings import ending
-    from actionpipe.splits.artefacts import coco_paths
-    from actionpipe.splits.boxes import BoxChecker, read_box_table
-    from actionpipe.splits.coco_boxes import read_coco_boxes
+    from actionpipe.data.artefacts import coco_paths
+    from actionpipe.data.boxes import BoxChecker, read_box_table
+    from actionpipe.data.coco_boxes import read_coco_boxes
+    from actionpipe.storage.endings import ending
 
     detector = competition.detector
     if detector is None:

@@ -10,12 +10,11 @@ next run sees that nothing has changed.
 
 from pathlib import Path
 
-from actionpipe import locks, unchanged
-from actionpipe.command import run
-from actionpipe.competition import find, load
+from actionpipe.competition.file import find, load
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import CompetitionFile, DataFolder
-from actionpipe.workspace import Workspace
+from actionpipe.stages.flags import CompetitionFile, DataFolder, run
+from actionpipe.storage import locks, unchanged
+from actionpipe.storage.workspace import Workspace
 
 
 @locks.one_at_a_time("report", lambda given: locks.fusion_lock(given["data"]))
@@ -29,7 +28,7 @@ def report(data: Path, competition: Path | None = None) -> Path:
     Raises:
         UserError: no such folder, no competition file, or classes that nobody knows.
     """
-    from actionpipe.fusion.sources import report_sources
+    from actionpipe.fusion.source_files import report_sources
 
     if not data.is_dir():
         raise UserError(f"no folder at {data}; name the folder with the tables and results: --data DATA")
@@ -41,8 +40,8 @@ def report(data: Path, competition: Path | None = None) -> Path:
         print(unchanged.SAID)
         return workspace.report
 
-    from actionpipe.report.write import write_report
-    from actionpipe.splits.tables import resolve_competition
+    from actionpipe.data.user_tables import resolve_competition
+    from actionpipe.report.write_report import write_report
 
     read = unchanged.digests(sources)
     record.write(read, write_report(workspace, resolve_competition(workspace, asked)), {})

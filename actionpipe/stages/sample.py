@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actionpipe import files, locks
-from actionpipe.command import run
 from actionpipe.errors import UserError
-from actionpipe.processes import cores
-from actionpipe.stopping import deaf
+from actionpipe.runtime.processes import cores
+from actionpipe.runtime.stopping import deaf
+from actionpipe.stages.flags import run
+from actionpipe.storage import atomic, locks
 
 if TYPE_CHECKING:
-    from actionpipe.sample.write import Plan
+    from actionpipe.sample_data.write_sample import Plan
 
 GENERATOR = 5
 """Raised whenever the same seed would give another sample."""
@@ -63,7 +63,7 @@ def write_sample(
     _check(seed, train_clips, test_clips, size, frames)
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers} must be at least 1")
-    from actionpipe.sample.write import plan_clips
+    from actionpipe.sample_data.write_sample import plan_clips
 
     plans = plan_clips("train", train_clips, seed=seed, size=size, frames=frames)
     plans += plan_clips("test", test_clips, seed=seed, size=size, frames=frames)
@@ -75,11 +75,11 @@ def write_sample(
     if found is None:
         _refuse_foreign(data)
     # Said first, so that a killed run is known to be ours and not taken for whole.
-    files.write_json(marker, {**parameters, "complete": False})
+    atomic.write_json(marker, {**parameters, "complete": False})
     _remove_stale(data, plans)
     boxes = _draw(data, plans, workers)
     _write_tables(data, plans, boxes)
-    files.write_json(marker, {**parameters, "complete": True})
+    atomic.write_json(marker, {**parameters, "complete": True})
     print(f"{len(plans)} clips of {size[0]}x{size[1]} and their tables written to {data}")
 
 
@@ -106,7 +106,7 @@ def _read(marker: Path) -> dict[str, Any] | None:
     """What ``sample.json`` says; None when there is none, empty when it cannot be read."""
     if not marker.exists():
         return None
-    return files.read_record(marker) or {}
+    return atomic.read_record(marker) or {}
 
 
 def _refuse_foreign(data: Path) -> None:
@@ -134,7 +134,7 @@ def _draw(data: Path, plans: "list[Plan]", workers: int | None) -> list[list[Any
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    from actionpipe.sample.write import write_clip
+    from actionpipe.sample_data.write_sample import write_clip
 
     folders = [data / FOLDERS[plan.part] for plan in plans]
     workers = min(workers or cores(), len(plans))
@@ -150,7 +150,7 @@ def _draw(data: Path, plans: "list[Plan]", workers: int | None) -> list[list[Any
 def _write_tables(data: Path, plans: "list[Plan]", boxes: list[list[Any]]) -> None:
     import pandas as pd
 
-    from actionpipe.sample.clip import CLASSES
+    from actionpipe.sample_data.sample_clip import CLASSES
 
     train = [plan for plan in plans if plan.part == "train"]
     test = [plan for plan in plans if plan.part == "test"]
@@ -174,7 +174,7 @@ def _write_tables(data: Path, plans: "list[Plan]", boxes: list[list[Any]]) -> No
         ),
     }
     for name, table in tables.items():
-        files.write_table(data / name, table)
+        atomic.write_table(data / name, table)
 
 
 def command(

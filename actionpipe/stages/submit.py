@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actionpipe import terminal
-from actionpipe.command import run
-from actionpipe.competition import find, load
+from actionpipe.competition.file import find, load
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import CompetitionFile, DataFolder
-from actionpipe.workspace import Workspace
+from actionpipe.runtime import terminal
+from actionpipe.stages.flags import CompetitionFile, DataFolder, run
+from actionpipe.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from actionpipe.fusion.check_submission import Checked
@@ -34,8 +33,8 @@ def submit(
     Raises:
         UserError: the submission, the template or the name of the zip file is wrong; nothing was written.
     """
+    from actionpipe.data.user_tables import resolve_competition
     from actionpipe.fusion.check_submission import check_submission
-    from actionpipe.splits.tables import resolve_competition
 
     workspace = Workspace(data)
     path = submission or workspace.final
@@ -60,7 +59,7 @@ def write_zip(path: Path, checked: "Checked") -> None:
     """Write the file that was checked into a zip file, atomically; the same content and name give the same bytes."""
     import zipfile
 
-    from actionpipe.files import atomic
+    from actionpipe.storage.atomic import atomic
 
     entry = zipfile.ZipInfo(checked.path.name, date_time=(1980, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED

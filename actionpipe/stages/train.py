@@ -1,7 +1,7 @@
 """Trains every member of the ensemble and the detector, for the folds that the competition names.
 
 Reads the lists and COCO files of preprocess.py, the frames, and starting weights from ``DATA/pretrained``. Writes
-``results/<member>/fold{k}/`` (see ``actionpipe.training.job``). What is done and current is skipped, what was
+``results/<member>/fold{k}/`` (see ``actionpipe.training.train_job``). What is done and current is skipped, what was
 interrupted goes on, and results of other inputs are set aside, never deleted.
 """
 
@@ -16,13 +16,14 @@ from typing import Annotated, Any
 
 import typer
 
-from actionpipe import competition as competitions
-from actionpipe import locks
-from actionpipe.command import run
-from actionpipe.competition import Detector, Member
+from actionpipe.competition import file as competitions
+from actionpipe.competition.file import Detector, Member
+from actionpipe.data.bare_folds import refuse_bare_folds
+from actionpipe.data.leaks import refuse_leaks
+from actionpipe.data.user_tables import resolve_competition
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.files import entries_of, read_record
-from actionpipe.flags import (
+from actionpipe.runtime.processes import Processes, choose, failed
+from actionpipe.stages.flags import (
     CompetitionFile,
     DataFolder,
     Device,
@@ -31,15 +32,14 @@ from actionpipe.flags import (
     RecipeOptions,
     parse_folds,
     parse_overrides,
+    run,
 )
-from actionpipe.processes import Processes, choose, failed
-from actionpipe.splits.bare_folds import refuse_bare_folds
-from actionpipe.splits.leaks import refuse_leaks
-from actionpipe.splits.tables import resolve_competition
-from actionpipe.training.inputs import inputs_of, is_due
+from actionpipe.storage import locks
+from actionpipe.storage.atomic import entries_of, read_record
+from actionpipe.storage.workspace import Workspace
 from actionpipe.training.options import Options
 from actionpipe.training.prepare import MICRO_BATCH, Job, find_model
-from actionpipe.workspace import Workspace
+from actionpipe.training.training_inputs import inputs_of, is_due
 
 
 def train(
@@ -159,7 +159,7 @@ def _launch(job: Job, processes: Processes) -> None:
     record = Workspace(Path(job.data)).run_dir(job.member, job.fold) / MICRO_BATCH
     while True:
         before = read_record(record)
-        status = processes.run("actionpipe.training.job", job.to_json())
+        status = processes.run("actionpipe.training.train_job", job.to_json())
         if status == 0:
             return
         if read_record(record) == before:

@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actionpipe import competition as competitions
-from actionpipe import files, locks, unchanged
-from actionpipe.command import run
-from actionpipe.competition import Competition
+from actionpipe.competition import file as competitions
+from actionpipe.competition.file import Competition
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.flags import CompetitionFile, DataFolder
+from actionpipe.stages.flags import CompetitionFile, DataFolder, run
+from actionpipe.storage import atomic, locks, unchanged
+from actionpipe.storage.workspace import Workspace
 from actionpipe.tuning import CONFIDENCE
-from actionpipe.workspace import Workspace
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-    from actionpipe.evaluate.bootstrap import Bootstrap
-    from actionpipe.fusion.inputs import Inputs
+    from actionpipe.fusion.fusion_inputs import Inputs
+    from actionpipe.metrics.bootstrap import Bootstrap
     from actionpipe.tuning.nested import Outcome
     from actionpipe.tuning.problem import Problem
 
@@ -48,8 +47,8 @@ def tune(
     Raises:
         UserError: there are no validation scores or detections, or the detector has not looked at every frame.
     """
-    from actionpipe.fusion.sources import tuning_sources
-    from actionpipe.tuning.show import show
+    from actionpipe.fusion.source_files import tuning_sources
+    from actionpipe.tuning.tuning_output import show
 
     if not 0 <= confidence < 1:
         raise UserError(f"--confidence {confidence} must be at least 0 and below 1, e.g. {CONFIDENCE}")
@@ -66,7 +65,7 @@ def tune(
         noted.write(read, made, said)
     else:
         print(unchanged.SAID)
-    show(said["leaderboard"], files.read_record(workspace.tuning) or {}, workspace.fusion)
+    show(said["leaderboard"], atomic.read_record(workspace.tuning) or {}, workspace.fusion)
     return ExitCode.OK
 
 
@@ -74,8 +73,8 @@ def _tune(
     workspace: Workspace, written: Competition, competition_flag: str, *, confidence: float, seed: int
 ) -> tuple[dict[str, Any], list[Path]]:
     """Choose, measure and write everything; return what there is to say of it, as JSON values, and the files."""
-    from actionpipe.fusion.inputs import read_out_of_fold
-    from actionpipe.splits.tables import resolve_competition
+    from actionpipe.data.user_tables import resolve_competition
+    from actionpipe.fusion.fusion_inputs import read_out_of_fold
     from actionpipe.tuning.nested import tune as search
     from actionpipe.tuning.problem import make_problem
 
@@ -112,8 +111,8 @@ def _detections(
     """
     import pandas as pd
 
-    from actionpipe.fusion.inputs import detections_of_folds
-    from actionpipe.fusion.rules import needs_detections
+    from actionpipe.competition.rules.apply import needs_detections
+    from actionpipe.fusion.fusion_inputs import detections_of_folds
 
     if competition.detector is None or not needs_detections(competition):
         return None
@@ -144,10 +143,10 @@ def _write(
     import numpy as np
     import pandas as pd
 
-    from actionpipe.evaluate.bootstrap import NUMBER, Bootstrap
     from actionpipe.fusion.chosen import fingerprint
+    from actionpipe.metrics.bootstrap import NUMBER, Bootstrap
     from actionpipe.tuning.configuration import apply_to
-    from actionpipe.tuning.tables import fusion_file, instructions, leaderboard
+    from actionpipe.tuning.tuning_tables import fusion_file, instructions, leaderboard
 
     competition, clips = problem.competition, len(problem.truth)
     names = np.array(competition.class_names, dtype=object)
@@ -180,11 +179,11 @@ def _write(
     chosen = apply_to(outcome.choice.configuration, problem)
     # The record goes last but one: without it postprocess would take a new file for one that is of another competition.
     made = [workspace.results / name for name in ("leaderboard.csv", "nested.csv", "inference_instructions.txt")]
-    files.write_table(made[0], table)
-    files.write_table(made[1], nested)
-    files.write_text(made[2], instructions(chosen, str(workspace.root), competition_flag, folds))
-    files.write_json(workspace.tuning, record)
-    files.write_text(workspace.fusion, fusion_file(problem, outcome.choice.configuration, clips, folds))
+    atomic.write_table(made[0], table)
+    atomic.write_table(made[1], nested)
+    atomic.write_text(made[2], instructions(chosen, str(workspace.root), competition_flag, folds))
+    atomic.write_json(workspace.tuning, record)
+    atomic.write_text(workspace.fusion, fusion_file(problem, outcome.choice.configuration, clips, folds))
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     return {"leaderboard": rows}, [*made, workspace.tuning, workspace.fusion]
 
@@ -193,8 +192,8 @@ def _expected(
     workspace: Workspace, problem: "Problem", labels: "NDArray[np.int64]", seed: int
 ) -> dict[str, float] | None:
     """The nested metric as so few clips as the test has would show it; None without a test."""
-    from actionpipe.evaluate.bootstrap import Bootstrap
     from actionpipe.fusion.submission import read_submission
+    from actionpipe.metrics.bootstrap import Bootstrap
 
     if not workspace.sample_submission.exists():
         return None
@@ -203,7 +202,7 @@ def _expected(
 
 
 def _measured(bootstrap: "Bootstrap", problem: "Problem", labels: "NDArray[np.int64]") -> dict[str, float]:
-    from actionpipe.evaluate.metrics import measure
+    from actionpipe.metrics.registry import measure
 
     competition = problem.competition
     low, high = bootstrap.interval(competition.metric, problem.truth, labels, problem.classes)

@@ -1,1 +1,1 @@
-"""Building and running an mmengine Runner from a recipe."""
+"""Training one model: a member or the detector, on one fold."""

@@ -1,6 +1,6 @@
 """What a joined recipe may do to clips and labels while training: augmentation on the model's device, mixup, smoothing.
 
-Call these after ``actionpipe.openmmlab.activate()``.
+Call these after ``actionpipe.openmmlab.activation.activate()``.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from mmaction.datasets.transforms import PackActionInputs
 from mmengine.config import Config
 
 from actionpipe.errors import UserError
-from actionpipe.models.augment import ClipAugment
-from actionpipe.models.blending import DrawMixup, PairMixup
-from actionpipe.models.preprocessor import PaddingPreprocessor
-from actionpipe.training.steps import kind_of
+from actionpipe.nn.transforms.augment import ClipAugment
+from actionpipe.nn.transforms.blending import DrawMixup, PairMixup
+from actionpipe.nn.transforms.preprocessor import PaddingPreprocessor
+from actionpipe.recipes.steps import kind_of
 
 _PREPROCESSORS = ("ActionDataPreprocessor", PaddingPreprocessor.__name__)
 

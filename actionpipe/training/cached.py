@@ -5,11 +5,11 @@ from typing import Any
 
 from mmengine.config import Config
 
+from actionpipe.data.lists import read_list
 from actionpipe.errors import UserError
-from actionpipe.models.cached_frames import CachedFrames
-from actionpipe.splits.lists import read_list
-from actionpipe.video.cache import FrameCache
-from actionpipe.workspace import Workspace
+from actionpipe.nn.transforms.cached_frames import CachedFrames
+from actionpipe.storage.workspace import Workspace
+from actionpipe.video.frame_cache import FrameCache
 
 OFF = "frame cache: off"
 

@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from actionpipe.duration import duration
-from actionpipe.files import scratch_folder
-from actionpipe.training.flops import count_flops
+from actionpipe.nn.flop_count import count_flops
+from actionpipe.runtime.duration import duration
+from actionpipe.storage.atomic import scratch_folder
 from actionpipe.training.prepare import Job, prepared
 
 STEPS = 4
@@ -36,10 +36,10 @@ class Estimate:
 
 def show(job: Job) -> None:
     """Print the resolved recipe of ``job`` and what it costs."""
-    from actionpipe import models, openmmlab
+    from actionpipe.openmmlab import activation, registration
 
-    openmmlab.activate()
-    models.register()
+    activation.activate()
+    registration.register()
     recipe, _ = prepared(replace(job, resume=False))
     text = recipe.pretty_text
     found = measure(recipe, job)
@@ -62,8 +62,8 @@ def measure(recipe: Any, job: Job) -> Estimate:
     """Take ``STEPS`` steps of a prepared recipe, in a folder that is then removed."""
     import torch
 
-    from actionpipe.models.loading import loader_errors
-    from actionpipe.training.run import Run
+    from actionpipe.training.loading import loader_errors
+    from actionpipe.training.runner import Run
 
     keep = {"EpochLineHook", "BestAndLastHook"}  # they print and save
     recipe.custom_hooks = [hook for hook in recipe.custom_hooks if hook["type"] not in keep]
@@ -111,7 +111,7 @@ def peak_gib(device: str) -> float:
 
 def main() -> None:
     """``python -m actionpipe.training.dry_run JSON``: what the train stage starts for ``--dry-run``."""
-    from actionpipe.command import work
+    from actionpipe.runtime.command import work
 
     sys.exit(work(lambda text: show(Job.from_json(text))))
 

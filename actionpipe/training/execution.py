@@ -3,7 +3,7 @@
 from typing import Any
 
 from actionpipe.errors import UserError
-from actionpipe.predict.engines import best_precision
+from actionpipe.runtime.engines import best_precision
 from actionpipe.training.options import Options
 
 

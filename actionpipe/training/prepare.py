@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from actionpipe import competition as competitions
-from actionpipe.competition import Competition, Detector, Member
+from actionpipe.competition import file as competitions
+from actionpipe.competition.file import Competition, Detector, Member
 from actionpipe.errors import UserError
-from actionpipe.files import entries_of, read_record
-from actionpipe.processes import cores
+from actionpipe.recipes.mirrored_classes import mirror_warning
+from actionpipe.runtime.processes import cores
+from actionpipe.storage.atomic import entries_of, read_record
+from actionpipe.storage.manifest import common_settings
+from actionpipe.storage.workspace import Workspace
 from actionpipe.training.options import Options
-from actionpipe.training.sides import mirror_warning
-from actionpipe.video.manifest import common_settings
-from actionpipe.workspace import Workspace
 
 MICRO_BATCH = "micro_batch.json"
 """In the run's directory: how much of a batch has turned out to fit into memory."""
@@ -48,10 +48,10 @@ def prepared(job: Job) -> tuple[Any, str]:
     """The recipe with everything filled in, ready to run, and the name of its validation metric."""
     from mmengine.dist import get_world_size, is_main_process
 
-    from actionpipe.splits.tables import resolve_competition
+    from actionpipe.data.user_tables import resolve_competition
+    from actionpipe.recipes import recipe as recipes
+    from actionpipe.recipes.building import said_by
     from actionpipe.training import augmented, cached, execution
-    from actionpipe.training import recipe as recipes
-    from actionpipe.training.building import said_by
 
     workspace, options = Workspace(Path(job.data)), job.options
     competition = resolve_competition(workspace, competitions.load(Path(job.competition)))
@@ -133,12 +133,14 @@ def find_model(competition: Competition, name: str) -> Member | Detector:
 
 def starting_weights(recipe: Any, model: Member | Detector, workspace: Workspace) -> Path | None:
     """The file that the backbone starts from, or None for random weights."""
-    from actionpipe.training import initial
+    from actionpipe.checkpoints import starting_weights
 
     if model.weights == "scratch":
         return None
-    source = initial.source_of(recipe)
+    source = starting_weights.source_of(recipe)
     if source is None and model.weights is None:
         return None
-    source = source or initial.Source(files=(Path(str(model.weights)).name,), url="the place that you had it from")
-    return initial.find(source, workspace.pretrained, None if model.weights is None else Path(model.weights))
+    source = source or starting_weights.Source(
+        files=(Path(str(model.weights)).name,), url="the place that you had it from"
+    )
+    return starting_weights.find(source, workspace.pretrained, None if model.weights is None else Path(model.weights))

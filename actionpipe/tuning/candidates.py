@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from actionpipe.evaluate.tally import metric_of, tally
-from actionpipe.fusion.rules import Labels, changeable, ranked
-from actionpipe.rule import Detect, Distrust
+from actionpipe.competition.rules.apply import Labels, changeable, ranked
+from actionpipe.competition.rules.base import Detect, Distrust
+from actionpipe.metrics.tally import metric_of, tally
 from actionpipe.tuning.configuration import Configuration, Labeller, setting_of
 
 BELOWS = tuple(round(0.05 * step, 2) for step in range(1, 21))
@@ -48,7 +48,7 @@ class Candidates:
     shape: tuple[int, ...]
     """How the options lie in a grid; neighbours differ by one step."""
     counts: NDArray[np.float32]
-    """(K, F, 3 C) of each option, as ``evaluate.tally`` counts."""
+    """(K, F, 3 C) of each option, as ``metrics.tally`` counts."""
     base: NDArray[np.float32]
     """(F, 3 C) without the part."""
 

@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from actionpipe.evaluate.bootstrap import Bootstrap, Gain
-from actionpipe.evaluate.tally import metric_of, tally
-from actionpipe.fusion.rules import Labels
+from actionpipe.competition.rules.apply import Labels
+from actionpipe.metrics.bootstrap import Bootstrap, Gain
+from actionpipe.metrics.tally import metric_of, tally
 from actionpipe.tuning.candidates import Option, Part, Trials
 from actionpipe.tuning.configuration import Configuration, setting_of, written
 from actionpipe.tuning.pick import EQUAL, pick

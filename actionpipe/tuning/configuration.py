@@ -6,9 +6,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from actionpipe.competition import Competition
-from actionpipe.fusion.rules import AnyRule, Labels, detect, distrust, prefer, ranked
-from actionpipe.rule import Distrust, Prefer
+from actionpipe.competition.file import Competition
+from actionpipe.competition.rules.apply import AnyRule, Labels, detect, distrust, prefer, ranked
+from actionpipe.competition.rules.base import Distrust, Prefer
 from actionpipe.tuning.problem import Problem
 
 Setting = tuple[float, ...]

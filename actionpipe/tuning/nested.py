@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from actionpipe.evaluate.bootstrap import Bootstrap
-from actionpipe.evaluate.tally import metric_of, tally
-from actionpipe.fusion.rules import Labels
+from actionpipe.competition.rules.apply import Labels
+from actionpipe.metrics.bootstrap import Bootstrap
+from actionpipe.metrics.tally import metric_of, tally
 from actionpipe.tuning import CONFIDENCE
 from actionpipe.tuning.candidates import Part, Trials
 from actionpipe.tuning.choose import Choice, Chooser, Step

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actionpipe.competition import Competition
-from actionpipe.evaluate.indices import class_indices
+from actionpipe.competition.file import Competition
+from actionpipe.competition.rules.base import Detect
 from actionpipe.fusion.ladder import active
-from actionpipe.rule import Detect
+from actionpipe.metrics.indices import class_indices
 
 FOLDS = 5
 """So many parts are made of the clips of one or two folds, by group: fewer would leave too little to fit on."""
@@ -98,7 +98,7 @@ def parts_of(labels: Sequence[str], groups: Sequence[str], folds: NDArray[np.int
 
     With fewer, what is chosen for one fold would be judged on less than half of the clips.
     """
-    from actionpipe.splits.folds import assign_folds
+    from actionpipe.data.folds import assign_folds
 
     if len(set(folds.tolist())) > 2:
         return folds

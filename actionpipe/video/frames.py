@@ -8,13 +8,13 @@ from typing import Protocol
 import numpy as np
 
 from actionpipe.errors import UserError
-from actionpipe.files import scratch_folder
+from actionpipe.storage.atomic import scratch_folder
+from actionpipe.storage.manifest import Settings
 from actionpipe.video.decode import Frame, Image, UnreadableError, decode, in_batches
-from actionpipe.video.encode import Encoder
-from actionpipe.video.find import Source
-from actionpipe.video.groups import UncertainError, decode_groups
-from actionpipe.video.manifest import Settings
+from actionpipe.video.discover import Source
+from actionpipe.video.jpeg import Encoder
 from actionpipe.video.packets import PacketTable, read_packets
+from actionpipe.video.picture_groups import UncertainError, decode_groups
 from actionpipe.video.store import frame_name, store
 
 LONG = 1000

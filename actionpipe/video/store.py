@@ -7,12 +7,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from actionpipe import files
 from actionpipe.errors import UserError
+from actionpipe.storage import atomic
+from actionpipe.storage.manifest import Entry, Settings
 from actionpipe.video.decode import Frame, UnreadableError, decode, in_batches, reason
-from actionpipe.video.encode import Encoder
-from actionpipe.video.find import Source
-from actionpipe.video.manifest import Entry, Settings
+from actionpipe.video.discover import Source
+from actionpipe.video.jpeg import Encoder
 
 FRAME = "img_{:05d}.jpg"
 """Name of a frame, numbered from 1."""
@@ -45,7 +45,7 @@ def is_current(entry: Entry | None, source: Source, output_root: Path, settings:
     return (
         source.path.stat().st_size == entry.size
         and is_whole(output_root / entry.frames_dir, entry.frames)
-        and files.digest(source.path) == entry.digest
+        and atomic.digest(source.path) == entry.digest
     )
 
 
@@ -61,7 +61,7 @@ def store(source: Source, output_root: Path, settings: Settings, previous: Entry
     try:
         if previous is not None and is_current(previous, source, output_root, settings):
             return previous
-        size, digest = source.path.stat().st_size, files.digest(source.path)
+        size, digest = source.path.stat().st_size, atomic.digest(source.path)
     except OSError as error:
         return broken(source, settings, f"cannot be read: {reason(error)}")
     entry = replace(broken(source, settings, "is empty (0 bytes)"), size=size, digest=digest)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from actionpipe.recognizer import Prediction
-from actionpipe.video.footage import UnreadableVideoError, read_footage
+from actionpipe.video.timing import UnreadableVideoError, read_footage
 from actionpipe.windows.multiscale import SCALES, average_windows
-from actionpipe.windows.scored import score_windows
 from actionpipe.windows.window import cut_windows
+from actionpipe.windows.window_scores import score_windows
 
 
 def stream_untrimmed(recognizer: Any, videos: Sequence[Path]) -> tuple[str, Iterator[Prediction]]:

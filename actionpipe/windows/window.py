@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionpipe.errors import UserError
-from actionpipe.video.footage import Footage
+from actionpipe.video.timing import Footage
 
 WHOLE = 10.5
 """Seconds up to which a video is one window, as the trimmed clips are that recognisers are trained on."""

@@ -12,7 +12,7 @@ from actionpipe.demo.film import open_film
 from actionpipe.demo.sound import open_sound
 from actionpipe.errors import UserError
 from actionpipe.video.decode import decode, read_clip
-from actionpipe.video.footage import Footage, read_footage
+from actionpipe.video.timing import Footage, read_footage
 
 
 def copy(path: Path, out: Path) -> Path:

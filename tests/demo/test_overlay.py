@@ -11,9 +11,9 @@ from actionpipe.demo.layout import lay_out
 from actionpipe.demo.lettering import find_font
 from actionpipe.demo.overlay import Overlay, Patch
 from actionpipe.demo.palette import COLOURS, colour_of
-from actionpipe.video.footage import Footage
-from actionpipe.windows.scored import Scored
+from actionpipe.video.timing import Footage
 from actionpipe.windows.window import cut_windows, shown_windows
+from actionpipe.windows.window_scores import Scored
 
 FONT, _ = find_font(["a"])
 CLASSES = ["jump", "прыжок", "a name that is far too long to be drawn on a frame of any size whatsoever", "sit", "go"]

@@ -41,10 +41,10 @@ def main() -> None:
 def load() -> None:
     """Import what stages import late."""
     import actionpipe
-    from actionpipe import models, openmmlab
+    from actionpipe.openmmlab import activation, registration
 
-    openmmlab.activate()
-    models.register()
+    activation.activate()
+    registration.register()
     for module in pkgutil.walk_packages(actionpipe.__path__, "actionpipe."):
         importlib.import_module(module.name)
     for name in ("av", "cv2", "openvino", "pandas", "sklearn.model_selection", "tensorboard.summary.writer"):
@@ -68,10 +68,10 @@ def begin(request: dict[str, Any]) -> None:
 
 def run(arguments: list[str]) -> int:
     """``actionpipe <arguments>`` in this process; the processes that it would start are forks of it."""
-    from actionpipe import stopping
-    from actionpipe.command import guarded
-    from actionpipe.main import app
-    from actionpipe.processes import Processes
+    from actionpipe.cli import app
+    from actionpipe.runtime import stopping
+    from actionpipe.runtime.command import guarded
+    from actionpipe.runtime.processes import Processes
 
     started = Processes.run
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent / "preload"))
 from killing import Killer, shares
 from material import stages
 
-from actionpipe import stopping
+from actionpipe.runtime import stopping
 
 SHARES = {name: stage.kills for name, stage in stages(Path(), Path()).items() if stage.kills}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actionpipe.competition import Table
+from actionpipe.competition.file import Table
 from actionpipe.errors import TableError, UserError
 from actionpipe.fusion.check_submission import check_submission, nearest
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actionpipe.competition.rules.base import Detect, Distrust
 from actionpipe.errors import UserError
 from actionpipe.fusion.coverage import Coverage
 from actionpipe.fusion.evidence import COLUMNS, count_evidence, read_detections
-from actionpipe.rule import Detect, Distrust
 
 BOXES = Detect(kind="detect", label="kick", when=["walk"], detected="kick", score=0.5, more_than=1)
 FRAMES = BOXES.model_copy(update={"count": "frames"})

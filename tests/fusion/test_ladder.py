@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actionpipe.competition import Competition
+from actionpipe.competition.file import Competition
+from actionpipe.competition.rules.apply import apply_rules
 from actionpipe.errors import UserError
-from actionpipe.evaluate.metrics import measure
 from actionpipe.fusion.ladder import STEP_COLUMNS, VALUE_COLUMNS, ladder
-from actionpipe.fusion.rules import apply_rules
 from actionpipe.fusion.scores import ensemble
+from actionpipe.metrics.registry import measure
 
 CLASSES = ["walk", "kick", "rest"]
 COMPETITION = Competition.model_validate(

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from actionpipe.competition.rules.apply import AnyRule, apply_rules_stepwise
+from actionpipe.competition.rules.base import Detect, Distrust, Prefer
 from actionpipe.errors import UserError
 from actionpipe.fusion.coverage import Coverage
 from actionpipe.fusion.evidence import COLUMNS, count_evidence
 from actionpipe.fusion.pending import Tally, tallies, undecided
-from actionpipe.fusion.rules import AnyRule, apply_rules_stepwise
-from actionpipe.rule import Detect, Distrust, Prefer
 
 DETECTED = ["kick", "fall"]
 LEVELS = [0.0, 0.25, 0.5, 0.75, 1.0]

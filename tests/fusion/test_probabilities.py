@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actionpipe.competition import Competition
+from actionpipe.competition.file import Competition
 from actionpipe.errors import UserError
-from actionpipe.fusion import inputs, probabilities
+from actionpipe.fusion import fusion_inputs, probabilities
 from actionpipe.fusion.ladder import blend
 from actionpipe.fusion.scores import write_scores
-from actionpipe.workspace import Workspace
+from actionpipe.storage.workspace import Workspace
 
 CLASSES = ["walk", "kick", "rest"]
 COMPETITION = Competition.model_validate(
@@ -55,7 +55,7 @@ def test_test_clips_are_blended_as_fusion_does_to_the_bit(workspace: Workspace) 
     assert list(everything.columns) == CLASSES
     chosen = ["t4.mp4", "not scored.mp4", "t1.mp4"]
     some = probabilities.test_probabilities(workspace, COMPETITION, chosen)
-    fused = blend(inputs.read_test(workspace, COMPETITION, chosen).scores, COMPETITION)
+    fused = blend(fusion_inputs.read_test(workspace, COMPETITION, chosen).scores, COMPETITION)
     assert list(some.index) == list(fused.index) == ["t4.mp4", "t1.mp4"]
     assert (some.to_numpy() == fused.to_numpy()).all()
     assert (some.to_numpy() == everything.loc[some.index].to_numpy()).all()
@@ -71,7 +71,7 @@ def test_test_clips_are_blended_as_fusion_does_to_the_bit(workspace: Workspace) 
 
 
 def test_held_out_clips_are_blended_as_fusion_does_to_the_bit(workspace: Workspace) -> None:
-    fused = blend(inputs.read_out_of_fold(workspace, COMPETITION).scores, COMPETITION)
+    fused = blend(fusion_inputs.read_out_of_fold(workspace, COMPETITION).scores, COMPETITION)
     for fold in (0, 1):
         of_fold = probabilities.held_out_probabilities(workspace, COMPETITION, fold)
         assert of_fold is not None
@@ -91,7 +91,7 @@ def test_members_that_disagree_are_refused(workspace: Workspace) -> None:
     with pytest.raises(UserError, match=r"two has no scores for 'v\d\.mp4'"):
         probabilities.held_out_probabilities(workspace, COMPETITION, 0)
     with pytest.raises(UserError, match=r"two has no scores for 'v\d\.mp4'"):
-        inputs.read_out_of_fold(workspace, COMPETITION)  # which tune reads, and blends only later
+        fusion_inputs.read_out_of_fold(workspace, COMPETITION)  # which tune reads, and blends only later
 
 
 def test_scores_of_other_folds_and_missing_scores_are_refused(workspace: Workspace) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actionpipe.competition import Competition, Member
+from actionpipe.competition.file import Competition, Member
 from actionpipe.fusion.single_folds import single_fold_table
-from actionpipe.workspace import Workspace
+from actionpipe.storage.workspace import Workspace
 
 CLASSES = ["run", "swim"]
 VIDEOS = [f"{number}.mp4" for number in range(6)]

@@ -76,7 +76,7 @@ def _competition(folder: Path, **changes: Any) -> None:
 
 
 def _manifest(folder: Path, names: list[str]) -> None:
-    from actionpipe.video.manifest import Entry, Manifest
+    from actionpipe.storage.manifest import Entry, Manifest
 
     folder.mkdir(parents=True, exist_ok=True)
     Manifest(
@@ -120,9 +120,9 @@ def _scored(folder: Path) -> None:
     import numpy as np
     import pandas as pd
 
+    from actionpipe.data.splits import read_splits
     from actionpipe.fusion.coverage import Coverage, write_coverage
-    from actionpipe.splits.store import read_splits
-    from actionpipe.workspace import Workspace
+    from actionpipe.storage.workspace import Workspace
 
     _preprocessed(folder)
     workspace, splits = Workspace(folder), read_splits(folder / "splits.csv")
@@ -189,9 +189,9 @@ def _plan(folder: Path) -> None:
 
 
 def _leaks(folder: Path) -> None:
-    from actionpipe.splits.leaks import check_leaks, describe_test_copies
-    from actionpipe.splits.lists import check_labels
-    from actionpipe.workspace import Workspace
+    from actionpipe.data.leaks import check_leaks, describe_test_copies
+    from actionpipe.data.lists import check_labels
+    from actionpipe.storage.workspace import Workspace
 
     workspace = Workspace(folder)
     check_leaks(workspace)
@@ -205,9 +205,9 @@ def _coco_of_fold(folder: Path) -> None:
     import numpy as np
     import pandas as pd
 
-    from actionpipe.evaluate.detection import detection_table
+    from actionpipe.data.coco import read_coco
     from actionpipe.fusion.evidence import read_detections
-    from actionpipe.splits.coco import read_coco
+    from actionpipe.metrics.box_precision import detection_table
 
     found = read_detections(folder / "detections.csv", ["ball"])
     table = detection_table(found, read_coco(folder / "val_detect_fold0.json"))
@@ -294,7 +294,7 @@ def _make_dumps(folder: Path) -> None:
 
 
 def _weights(folder: Path) -> None:
-    from actionpipe.training.weights import read_weights
+    from actionpipe.checkpoints.weights import read_weights
 
     for path in sorted(folder.iterdir()):
         for value in read_weights(path).state.values():
@@ -322,9 +322,9 @@ def _make_safetensors(folder: Path) -> None:
 
 def _records(folder: Path) -> None:
     """Records, journals and rows that stages find of themselves, and the sample's marker."""
-    from actionpipe.files import read_record
-    from actionpipe.predict.parts import Parts
-    from actionpipe.video.journal import Journal
+    from actionpipe.storage.atomic import read_record
+    from actionpipe.storage.growing_table import Parts
+    from actionpipe.storage.journal import Journal
 
     for path in folder.rglob("*.json"):
         read_record(path)
@@ -334,8 +334,8 @@ def _records(folder: Path) -> None:
 
 
 def _make_records(folder: Path) -> None:
-    from actionpipe.video.journal import Journal
-    from actionpipe.video.manifest import Manifest
+    from actionpipe.storage.journal import Journal
+    from actionpipe.storage.manifest import Manifest
 
     _manifest(folder / "frames", TRAIN[:4])
     journal = Journal(folder / "frames")
@@ -365,7 +365,7 @@ def _make_curves(folder: Path) -> None:
 
 def _dataset(kind: str, **options: Any) -> Callable[[Path], None]:
     def read(folder: Path) -> None:
-        from actionpipe.datasets.listed import Options
+        from actionpipe.data.formats.listed import Options
         from actionpipe.stages.data import make_data
 
         chosen = {name: {part: folder / file for part, file in value.items()} if isinstance(value, dict) else
@@ -438,7 +438,7 @@ def _no_blanks(folder: Path) -> None:
 
 
 def _flags(folder: Path) -> None:
-    from actionpipe.flags import parse_folds, parse_overrides
+    from actionpipe.stages.flags import parse_folds, parse_overrides
 
     lines = (folder / "flags.txt").read_bytes().decode("utf-8", "replace").rstrip("\n").split("\n")
     for line in lines:
@@ -453,7 +453,7 @@ def _make_flags(folder: Path) -> None:
 
 
 def _competition_alone(folder: Path) -> None:
-    from actionpipe.competition import load
+    from actionpipe.competition.file import load
     from actionpipe.fusion.chosen import fingerprint
 
     competition = load(folder / "competition.yaml")
@@ -466,10 +466,10 @@ def _video(folder: Path) -> None:
     """Extraction, direct reading and examination of each video."""
     import av
 
+    from actionpipe.storage.manifest import Settings
     from actionpipe.video.decode import UnreadableError
-    from actionpipe.video.find import Source
+    from actionpipe.video.discover import Source
     from actionpipe.video.frames import DecodedFrames
-    from actionpipe.video.manifest import Settings
     from actionpipe.video.soundness import Video, examine
     from actionpipe.video.store import store
 

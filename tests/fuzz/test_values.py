@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from targets import COMPETITION, TARGETS
 
-from actionpipe.competition import Competition, load
+from actionpipe.competition.file import Competition, load
+from actionpipe.data.coco import read_coco
+from actionpipe.data.lists import read_list
+from actionpipe.data.user_tables import read_rows
 from actionpipe.errors import UserError
-from actionpipe.splits.coco import read_coco
-from actionpipe.splits.faults import Faults
-from actionpipe.splits.lists import read_list
-from actionpipe.splits.tables import read_rows
+from actionpipe.storage.faults import Faults
 
 EXAMPLES = int(60 * max(1.0, float(os.environ.get("FUZZ_MINUTES", "2")) / 2))
 """More where $FUZZ_MINUTES gives more time."""

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from plan_tables import fill, write_csv
 
-from actionpipe.planning.detector import plan_detector
 from actionpipe.planning.machine import Machine
 from actionpipe.planning.material import read_material
-from actionpipe.workspace import Workspace
+from actionpipe.planning.plan_detector import plan_detector
+from actionpipe.storage.workspace import Workspace
 
 CPU, GPU = Machine(0, 8.0), Machine(2, 24.0)
 HEADER = ["video", "frame", "class", "xmin", "ymin", "xmax", "ymax"]

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from plan_tables import entry, fill, write_csv, write_manifest
 
-from actionpipe.planning.groups import Grouping, choose_groups, count_units
 from actionpipe.planning.material import Material, read_material
-from actionpipe.workspace import Workspace
+from actionpipe.planning.plan_groups import Grouping, choose_groups, count_units
+from actionpipe.storage.workspace import Workspace
 
 LABELS = ["walk", "run", "hop"]
 

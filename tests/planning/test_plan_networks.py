@@ -7,7 +7,7 @@ from plan_tables import fill
 
 from actionpipe.planning.machine import Machine
 from actionpipe.planning.material import Material, read_material
-from actionpipe.planning.networks import LARGE, SHARE, SMALL, Network, memory_gib, plan_network
+from actionpipe.planning.plan_networks import LARGE, SHARE, SMALL, Network, memory_gib, plan_network
 
 CPU = Machine(0, 32.0)
 GPU = Machine(1, 24.0)
@@ -43,7 +43,7 @@ def test_the_numbers_kept_are_those_that_autograd_keeps(network: Network, name: 
 
 @pytest.mark.parametrize("network", [SMALL, LARGE])
 def test_the_recipes_are_what_the_plan_takes_them_for(openmmlab: ModuleType, network: Network) -> None:
-    from actionpipe.training.recipe import load
+    from actionpipe.recipes.recipe import load
 
     recipe = load(network.recipe, {})
     assert recipe.train_batch == network.batch
@@ -58,7 +58,7 @@ def test_the_recipes_are_what_the_plan_takes_them_for(openmmlab: ModuleType, net
 def test_overrides_are_keys_of_the_recipe(
     openmmlab: ModuleType, tmp_path: Path, machine: Machine, size: tuple[int, int]
 ) -> None:
-    from actionpipe.training.recipe import load
+    from actionpipe.recipes.recipe import load
 
     plan = plan_network(material_of(tmp_path, size, frames=900), machine)
     recipe = load(plan.network.recipe, plan.overrides)

@@ -12,8 +12,8 @@ from small_report import CLASSES, EVIL, VIDEOS, competition, fill
 
 from actionpipe.report import words
 from actionpipe.report.page import TITLES
-from actionpipe.report.write import write_report
-from actionpipe.workspace import Workspace
+from actionpipe.report.write_report import write_report
+from actionpipe.storage.workspace import Workspace
 
 WIDTHS = (320, 1280)
 

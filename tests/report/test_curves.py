@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from small_report import competition
 
 from actionpipe.report.curves import COLUMNS, MOST_POINTS, curves, join, thin
-from actionpipe.workspace import Workspace
+from actionpipe.storage.workspace import Workspace
 
 
 def log(folder: Path, points: dict[str, list[tuple[int, float]]]) -> None:

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from conftest import CHECKOUT, stage
 
-from actionpipe.competition import COMPETITIONS, load
+from actionpipe.competition.file import COMPETITIONS, load
 from actionpipe.stages import chain as chain_stage
 from actionpipe.stages.sample import write_sample
-from actionpipe.workspace import Workspace
+from actionpipe.storage.workspace import Workspace
 
 STAGES = ["extract train", "extract test", "preprocess", "train", "inference"]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.sample.write import write_video
+from actionpipe.sample_data.write_sample import write_video
 from actionpipe.stages.check_augment import check_augment
 
 RECIPE = """
@@ -41,7 +41,7 @@ def video(tmp_path):
 @pytest.fixture
 def rows(monkeypatch):
     """What was put on the last sheet."""
-    from actionpipe.training import contact_sheet
+    from actionpipe.recipes import contact_sheet
 
     kept = []
     draw = contact_sheet.contact_sheet
@@ -124,7 +124,7 @@ def test_wrong_input_says_what_was_found_and_what_to_type(openmmlab, tmp_path):
 
 
 def test_it_is_a_verb_of_check(openmmlab, recipe, video, rows, tmp_path):
-    from actionpipe.main import app
+    from actionpipe.cli import app
 
     out = tmp_path / "sheet.png"
     flags = ["--recipe", recipe, "--out", str(out), "--video", str(video), "--clips", "2", "--frames", "2"]

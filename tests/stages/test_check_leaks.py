@@ -4,14 +4,14 @@ import pytest
 import typer
 from conftest import Tiny
 
-from actionpipe.command import guarded
+from actionpipe.data.lists import read_list, write_list
+from actionpipe.data.video_index import VideoIndex
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.fusion.probabilities import checked_splits
-from actionpipe.splits.index import VideoIndex
-from actionpipe.splits.lists import read_list, write_list
+from actionpipe.runtime.command import guarded
 from actionpipe.stages.check_leaks import check_leaks, leaks
 from actionpipe.stages.train import train
-from actionpipe.video.manifest import Manifest
+from actionpipe.storage.manifest import Manifest
 
 
 def call(*flags: object) -> int:
@@ -67,7 +67,7 @@ def test_without_folds_there_is_nothing_to_check(tmp_path: Path) -> None:
 
 
 def test_training_and_fusion_refuse_them(tiny: Tiny) -> None:
-    from actionpipe.competition import load
+    from actionpipe.competition.file import load
 
     competition = load(tiny.root / "competition.yaml")
     assert len(checked_splits(tiny.workspace, competition)) == len(tiny.train)

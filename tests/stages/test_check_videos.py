@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import typer
 
-from actionpipe.command import guarded
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.runtime import progress
+from actionpipe.runtime.command import guarded
 from actionpipe.stages.check_videos import check_videos, videos
 from actionpipe.video import frames as frames_module
-from actionpipe.video import progress
 from actionpipe.video.soundness import Finding, Video, examine
 
 

@@ -14,12 +14,12 @@ import typer
 from conftest import CLASSES, Tiny, stage
 from talking_video import Colours, write_talking_video
 
-from actionpipe.command import guarded
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.runtime.command import guarded
 from actionpipe.stages import check_videos, demo, extract, predict
 from actionpipe.stages.check_augment import check_augment
+from actionpipe.storage.manifest import Manifest
 from actionpipe.video.decode import read_clip
-from actionpipe.video.manifest import Manifest
 
 CRASHED = "its decoder crashed (SIGSEGV)"
 AFTER = [0, 20]
@@ -116,16 +116,16 @@ def test_demo(videos, tmp_path, crash, capsys, monkeypatch, after):
 @pytest.mark.parametrize("what", ["_compress", "_copy"])
 def test_demo_of_a_video_that_crashes_only_later_on_leaves_nothing_behind(videos, tmp_path, monkeypatch, what):
     from actionpipe.stages.demo import demonstrate
-    from actionpipe.video import helper
+    from actionpipe.video import decoder_process
 
-    begin = helper._Run.__init__
+    begin = decoder_process._Run.__init__
 
     def begin_and_die(self, function, *given):
         begin(self, function, *given)
         if function.__name__ == what:
             self._helper.process.kill()
 
-    monkeypatch.setattr(helper._Run, "__init__", begin_and_die)
+    monkeypatch.setattr(decoder_process._Run, "__init__", begin_and_die)
     (tmp_path / "best.pth").write_bytes(b"weights")
     with pytest.raises(UserError, match=r"a\.mp4 cannot be read: its decoder crashed \(SIGKILL\)"):
         demonstrate(videos / "a.mp4", tmp_path / "out.mp4", Colours, tmp_path / "best.pth")

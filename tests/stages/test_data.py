@@ -9,15 +9,15 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actionpipe.command import guarded
-from actionpipe.competition import load
+from actionpipe.competition.file import load
+from actionpipe.data.lists import read_list
 from actionpipe.errors import ExitCode
-from actionpipe.splits.lists import read_list
+from actionpipe.runtime.command import guarded
 from actionpipe.stages.check_leaks import check_leaks
 from actionpipe.stages.data import command
 from actionpipe.stages.extract import extract
 from actionpipe.stages.preprocess import preprocess
-from actionpipe.workspace import Workspace
+from actionpipe.storage.workspace import Workspace
 
 FRAMES = 3
 HMDB = "{source}_{action}_f_cm_np1_fr_med_0.avi"

@@ -17,11 +17,11 @@ from conftest import clip_recipe, stage, write_csv
 from talking_video import CLASSES, Colours, track, write_talking_video
 
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.files import digest
 from actionpipe.stages.demo import demonstrate
+from actionpipe.storage.atomic import digest
 from actionpipe.video.decode import read_clip
-from actionpipe.video.footage import read_footage
 from actionpipe.video.frames import DecodedFrames
+from actionpipe.video.timing import read_footage
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.evaluate.metrics import measure
+from actionpipe.metrics.registry import measure
 from actionpipe.stages.eval import evaluate
 
 CLASSES = ["walk", "kick", "<b>rest</b>"]

@@ -18,10 +18,10 @@ import pytest
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.stages import extract as stage
 from actionpipe.stages.extract import extract
+from actionpipe.storage.journal import JOURNAL, Journal, locked
+from actionpipe.storage.manifest import Manifest, Settings
 from actionpipe.video import store as store_module
-from actionpipe.video.find import Source
-from actionpipe.video.journal import JOURNAL, Journal, locked
-from actionpipe.video.manifest import Manifest, Settings
+from actionpipe.video.discover import Source
 from actionpipe.video.store import is_whole, part_of, store
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from conftest import CHECKOUT, CLASSES, FRAMES, Tiny, kill_when, stage
 
-from actionpipe.competition import load
+from actionpipe.competition.file import load
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.processes import Processes
+from actionpipe.runtime.processes import Processes
 from actionpipe.stages.inference import infer
 
 EXACT = ("--exhaustive", "--precision", "fp32")

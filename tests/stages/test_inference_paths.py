@@ -11,17 +11,17 @@ import pytest
 import typer
 from conftest import Tiny, kill_when, stage
 
-from actionpipe.command import guarded
 from actionpipe.errors import UserError
-from actionpipe.predict.job import run_job
-from actionpipe.processes import Processes
-from actionpipe.sample.write import write_video
+from actionpipe.inference.inference_job import run_job
+from actionpipe.runtime.command import guarded
+from actionpipe.runtime.processes import Processes
+from actionpipe.sample_data.write_sample import write_video
 from actionpipe.stages import inference
 from actionpipe.stages.extract import extract
 from actionpipe.stages.postprocess import postprocess
 from actionpipe.stages.preprocess import preprocess
-from actionpipe.video.apart import FramesApart
 from actionpipe.video.decode import UnreadableError
+from actionpipe.video.isolated import FramesApart
 
 RULES = [
     {"kind": "detect", "label": "still", "when": ["left", "right"], "detected": "ball", "score": 0.3, "more_than": 30},

@@ -4,9 +4,9 @@ import pytest
 import typer
 import yaml
 
-from actionpipe.command import guarded
-from actionpipe.competition import load
+from actionpipe.competition.file import load
 from actionpipe.errors import ExitCode, UserError
+from actionpipe.runtime.command import guarded
 from actionpipe.stages.plan import command, plan
 
 

@@ -13,15 +13,15 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actionpipe.competition import load
+from actionpipe.competition.file import load
+from actionpipe.competition.rules.apply import apply_rules
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.evaluate.metrics import measure
-from actionpipe.files import digest
 from actionpipe.fusion.coverage import Coverage, write_coverage
 from actionpipe.fusion.evidence import COLUMNS
-from actionpipe.fusion.rules import apply_rules
+from actionpipe.metrics.registry import measure
 from actionpipe.stages.postprocess import postprocess
-from actionpipe.video.manifest import Entry, Manifest
+from actionpipe.storage.atomic import digest
+from actionpipe.storage.manifest import Entry, Manifest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CLASSES = ["walk", "kick", "rest, sit"]

@@ -11,16 +11,16 @@ import pytest
 import yaml
 from sklearn.model_selection import StratifiedKFold
 
-from actionpipe.competition import load
+from actionpipe.competition.file import load
+from actionpipe.data.labels import TrainVideo, _join_copies
+from actionpipe.data.lists import read_list
+from actionpipe.data.splits import read_splits
+from actionpipe.data.user_tables import read_videos, resolve_competition
 from actionpipe.errors import ExitCode, TableError, UserError
-from actionpipe.splits.faults import Faults
-from actionpipe.splits.labels import TrainVideo, _join_copies
-from actionpipe.splits.lists import read_list
-from actionpipe.splits.store import read_splits
-from actionpipe.splits.tables import read_videos, resolve_competition
 from actionpipe.stages.preprocess import main, preprocess
-from actionpipe.video.manifest import Entry, Manifest
-from actionpipe.workspace import Workspace
+from actionpipe.storage.faults import Faults
+from actionpipe.storage.manifest import Entry, Manifest
+from actionpipe.storage.workspace import Workspace
 
 CLASSES = ["walk", "run", "fall"]
 
@@ -612,7 +612,7 @@ def read_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("tables were read again")
 
-    monkeypatch.setattr("actionpipe.splits.labels.read_train", refuse)
+    monkeypatch.setattr("actionpipe.data.labels.read_train", refuse)
 
 
 def test_unchanged_tables_are_hashed_and_not_read(

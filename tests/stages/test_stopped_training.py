@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT
 
-from actionpipe.stopping import MESSAGE, descendants
+from actionpipe.runtime.stopping import MESSAGE, descendants
 
 pytestmark = pytest.mark.slow
 
@@ -56,12 +56,14 @@ def is_loader(process):
         lines = [Path(f"/proc/{one}/cmdline").read_bytes() for one in (process, parent)]
     except OSError:
         return False
-    return lines[0] == lines[1] and b"actionpipe.training.job" in lines[0]
+    return lines[0] == lines[1] and b"actionpipe.training.train_job" in lines[0]
 
 
 def is_rank(process):
     try:
-        return b"actionpipe.training.job" in Path(f"/proc/{process}/cmdline").read_bytes() and not is_loader(process)
+        return b"actionpipe.training.train_job" in Path(f"/proc/{process}/cmdline").read_bytes() and not is_loader(
+            process
+        )
     except OSError:
         return False
 

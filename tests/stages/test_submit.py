@@ -6,8 +6,8 @@ import pytest
 import typer
 import yaml
 
-from actionpipe.command import guarded
 from actionpipe.errors import ExitCode, TableError, UserError
+from actionpipe.runtime.command import guarded
 from actionpipe.stages.submit import command, submit
 
 TEMPLATE = "video_filename,class\na.mp4,\nb.mp4,\nc.mp4,\n"

@@ -10,10 +10,10 @@ import yaml
 from conftest import CHECKOUT, Tiny, stage
 
 from actionpipe.errors import UserError
-from actionpipe.flags import parse_folds, parse_overrides
 from actionpipe.stages import train as train_stage
+from actionpipe.stages.flags import parse_folds, parse_overrides
 from actionpipe.stages.train import train
-from actionpipe.training import inputs
+from actionpipe.training import training_inputs
 from actionpipe.training.options import Options
 from actionpipe.training.prepare import MICRO_BATCH, Job
 
@@ -132,7 +132,7 @@ def test_results_of_other_inputs_are_set_aside_and_kept(tiny, launched, capsys, 
 
 
 def test_two_changes_in_one_second_lose_nothing(tiny, launched, monkeypatch):
-    monkeypatch.setattr(inputs.time, "strftime", lambda _: "20260101_000000")
+    monkeypatch.setattr(training_inputs.time, "strftime", lambda _: "20260101_000000")
     for seed in range(3):
         train(0, tiny.root, only=["clips"], seed=seed)
     assert len(list((tiny.workspace.results / "clips").glob("fold0_before_*"))) == 2
@@ -162,7 +162,7 @@ class Fake:
         self.statuses, self.leave, self.starts = statuses, leave, 0
 
     def run(self, module, job):
-        assert module == "actionpipe.training.job"
+        assert module == "actionpipe.training.train_job"
         assert Job.from_json(job).member == "clips"
         self.starts += 1
         self.leave(self.starts)

@@ -1,24 +1,21 @@
 """Tuning end to end on score tables made here, and what postprocess then does."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tuning"))  # planted.py
 from planted import CLASSES, COMPETITION, USEFUL, write_workspace
 
-from actionpipe.competition import load
+from actionpipe.competition.file import load
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.fusion.coverage import Coverage, write_coverage
 from actionpipe.stages.postprocess import postprocess
 from actionpipe.stages.tune import tune
-from actionpipe.tuning.tables import COLUMNS as LEADERBOARD
-from actionpipe.workspace import Workspace
+from actionpipe.storage.workspace import Workspace
+from actionpipe.tuning.tuning_tables import COLUMNS as LEADERBOARD
 
 TEST = [f"t{number}.mp4" for number in range(6)]
 

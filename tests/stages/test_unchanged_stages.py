@@ -10,19 +10,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tuning"))  # planted.py
 from planted import write_workspace
 
-from actionpipe import unchanged
-from actionpipe.competition import load
+from actionpipe.competition.file import load
 from actionpipe.errors import ExitCode
-from actionpipe.fusion import sources
+from actionpipe.fusion import source_files
 from actionpipe.stages.postprocess import postprocess
 from actionpipe.stages.report import report
 from actionpipe.stages.tune import tune
-from actionpipe.video.manifest import Entry, Manifest
-from actionpipe.workspace import Workspace
+from actionpipe.storage import unchanged
+from actionpipe.storage.manifest import Entry, Manifest
+from actionpipe.storage.workspace import Workspace
 
 TEST = [f"t{number}.mp4" for number in range(6)]
 BROKEN = "broken.mp4"
@@ -31,7 +29,7 @@ STAGES: dict[str, Stage] = {"tune": tune, "postprocess": postprocess, "report": 
 FULL = {
     "tune": "actionpipe.stages.tune._tune",
     "postprocess": "actionpipe.stages.postprocess._fuse",
-    "report": "actionpipe.report.write.write_report",
+    "report": "actionpipe.report.write_report.write_report",
 }
 """What a whole run of each calls."""
 
@@ -118,9 +116,9 @@ def test_an_unchanged_postprocess_may_show_the_ladder_and_exit_otherwise(
 def looked_at(name: str, data: Path) -> list[Path]:
     path = data / "competition.yaml"
     function = {
-        "tune": sources.tuning_sources,
-        "postprocess": sources.fusion_sources,
-        "report": sources.report_sources,
+        "tune": source_files.tuning_sources,
+        "postprocess": source_files.fusion_sources,
+        "report": source_files.report_sources,
     }[name]
     return function(Workspace(data), load(path), path)
 
@@ -226,7 +224,7 @@ def test_the_note_comes_last(made: Path, name: str, monkeypatch: pytest.MonkeyPa
         raise WholeRunError
 
     with monkeypatch.context() as patch:
-        patch.setattr(FULL["report"] if name != "tune" else "actionpipe.tuning.tables.fusion_file", fail)
+        patch.setattr(FULL["report"] if name != "tune" else "actionpipe.tuning.tuning_tables.fusion_file", fail)
         with pytest.raises(WholeRunError):
             STAGES[name](made)
     assert not note.exists()

@@ -19,7 +19,7 @@ def augmented(openmmlab):
 
 def joined(name="tsm_r50", steps=None, batch=4):
     """A recipe with what joining it with a competition of three classes adds; ``steps`` are those after decoding."""
-    from actionpipe.training import recipe as recipes
+    from actionpipe.recipes import recipe as recipes
 
     recipe = recipes.load(name, {})
     recipe.model.cls_head.num_classes = 3
@@ -130,7 +130,7 @@ def test_a_recipe_that_it_would_change_otherwise_is_left_as_it_is(augmented, ste
 
 
 def test_a_detector_is_left_as_it_is(augmented):
-    from actionpipe.training import recipe as recipes
+    from actionpipe.recipes import recipe as recipes
 
     recipe = recipes.load("faster_rcnn_small", {})
     recipe.train_dataloader = {"batch_size": 2, "dataset": {"pipeline": recipe.train_pipeline}}

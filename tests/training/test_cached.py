@@ -9,9 +9,9 @@ import pytest
 import torch
 from conftest import CHECKOUT, FRAMES, Tiny
 
-from actionpipe import competition as competitions
-from actionpipe.splits.lists import Clip, read_list, write_list
-from actionpipe.video.manifest import Manifest
+from actionpipe.competition import file as competitions
+from actionpipe.data.lists import Clip, read_list, write_list
+from actionpipe.storage.manifest import Manifest
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def tiny(original, tmp_path):
 @pytest.fixture
 def join(openmmlab, tiny):
     """Makes the joined recipe of the tiny clips, or of the boxes."""
-    from actionpipe.training import recipe as recipes
+    from actionpipe.recipes import recipe as recipes
 
     def joined(member="clips"):
         competition = competitions.load(tiny.root / "competition.yaml")
@@ -264,10 +264,10 @@ def test_the_cached_step_can_be_written_and_read_back(join, use_cache, tiny):
 
 @pytest.mark.parametrize("name", ["tsm_mobilenetv2", "tsm_r50", "tsm_small", "tsm_mobilenetv2_whole"])
 def test_every_classifier_recipe_of_the_repository_is_served(join, use_cache, tiny, name):
-    from actionpipe.training import recipe as recipes
+    from actionpipe.recipes import recipe as recipes
 
     competition = competitions.load(tiny.root / "competition.yaml")
-    recipe = recipes.load(CHECKOUT / "configs" / "recipes" / f"{name}.py", {})
+    recipe = recipes.load(CHECKOUT / "actionpipe" / "configs" / "recipes" / f"{name}.py", {})
     recipe = recipes.join_classifier(recipe, competition.members[0], competition, tiny.workspace, 0)
     assert "12 of 12 clips at" in use_cache(recipe, tiny.workspace, 10**9)
     for loader in (recipe.train_dataloader, recipe.val_dataloader):

@@ -15,7 +15,7 @@ from actionpipe.training.options import Options
 from actionpipe.training.prepare import Job
 
 pytestmark = pytest.mark.slow
-sys.path.insert(0, str(Path(__file__).parent))  # the forkserver imports zygote by its name
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the forkserver imports zygote by its name
 
 
 def job_of(tiny: Tiny, member: str, batch: int, **options: object) -> Job:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from actionpipe.training.inputs import is_due
+from actionpipe.training.training_inputs import is_due
 
 
 def test_half_written_checkpoints_of_a_killed_run_go_before_its_folder_is_set_aside(tmp_path: Path) -> None:

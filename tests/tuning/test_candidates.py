@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import CLASSES, COMPETITION, draw, planted
 
-from actionpipe.competition import Competition
-from actionpipe.evaluate.tally import tally
+from actionpipe.competition.file import Competition
+from actionpipe.competition.rules.apply import apply_rules
 from actionpipe.fusion.evidence import count_evidence
 from actionpipe.fusion.ladder import blend
-from actionpipe.fusion.rules import apply_rules
+from actionpipe.metrics.tally import tally
 from actionpipe.tuning.candidates import Part, Trials
 from actionpipe.tuning.configuration import Configuration, Labeller, apply_to, written
 from actionpipe.tuning.problem import make_problem

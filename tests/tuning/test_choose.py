@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from planted import HARMFUL, USEFUL, planted
 
-from actionpipe.evaluate.metrics import measure
+from actionpipe.metrics.registry import measure
 from actionpipe.tuning import CONFIDENCE
 from actionpipe.tuning.candidates import Trials
 from actionpipe.tuning.choose import Chooser

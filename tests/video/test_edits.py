@@ -6,20 +6,20 @@ import struct
 import av
 import numpy as np
 import pytest
+from clips import spoil, write_video
+from edits import write_edits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actionpipe.storage.manifest import Settings
 from actionpipe.video import frames as frames_module
 from actionpipe.video.decode import UnreadableError, decode
-from actionpipe.video.find import Source
-from actionpipe.video.footage import read_footage
+from actionpipe.video.discover import Source
 from actionpipe.video.frames import DecodedFrames, StoredFrames
-from actionpipe.video.manifest import Settings
 from actionpipe.video.packets import read_packets
 from actionpipe.video.soundness import Video, examine
 from actionpipe.video.store import store
-from tests.video.clips import spoil, write_video
-from tests.video.edits import write_edits
+from actionpipe.video.timing import read_footage
 
 LENGTH = 60
 """Frames, 25 a second, a key picture every 12."""

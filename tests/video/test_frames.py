@@ -10,11 +10,11 @@ from clips import assert_equal, spoil, write_video
 
 from actionpipe.errors import UserError
 from actionpipe.stages.extract import extract
+from actionpipe.storage.manifest import Settings
 from actionpipe.video.decode import UnreadableError
-from actionpipe.video.encode import Encoder
-from actionpipe.video.find import Source
+from actionpipe.video.discover import Source
 from actionpipe.video.frames import DecodedFrames, StoredFrames
-from actionpipe.video.manifest import Settings
+from actionpipe.video.jpeg import Encoder
 from actionpipe.video.store import store
 
 HARD = Path(__file__).resolve().parents[3] / "shared/real/hard"

@@ -5,17 +5,17 @@ import av
 import cv2
 import numpy as np
 import pytest
+from clips import write_video
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actionpipe.storage.manifest import Settings
 from actionpipe.video.decode import decode
-from actionpipe.video.find import Source
-from actionpipe.video.footage import read_footage
+from actionpipe.video.discover import Source
 from actionpipe.video.frames import DecodedFrames
-from actionpipe.video.manifest import Settings
 from actionpipe.video.orientation import UPRIGHT, Orientation, nearest
 from actionpipe.video.store import store
-from tests.video.clips import write_video
+from actionpipe.video.timing import read_footage
 
 EIGHT = {
     "as it is": (1, 0, 0, 1, lambda image: image),

@@ -1,8 +1,8 @@
 from clips import write_video
 
-from actionpipe.video.encode import Encoder
-from actionpipe.video.find import Source
-from actionpipe.video.manifest import Settings
+from actionpipe.storage.manifest import Settings
+from actionpipe.video.discover import Source
+from actionpipe.video.jpeg import Encoder
 from actionpipe.video.store import is_whole, store
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actionpipe.errors import UserError
-from actionpipe.video.footage import Footage
+from actionpipe.video.timing import Footage
 from actionpipe.windows.window import cut_windows, shown_windows
 
 

@@ -1,0 +1,1 @@
+"""Weights files: read safely, whoever wrote them, and fitted to a model."""

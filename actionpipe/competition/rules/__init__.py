@@ -1,0 +1,1 @@
+"""The kinds of fusion rules, and how they are applied one after another."""

@@ -1,0 +1,72 @@
+"""Works off prediction tasks, in one process or as one of torchrun's.
+
+Reads checkpoints, lists and frames or videos. Writes ``results/scores/*.csv`` and ``results/detections/*.csv``, each
+with a JSON beside it that says what it was made from.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from actionpipe.competition import file as competitions
+from actionpipe.data.user_tables import resolve_competition
+from actionpipe.fusion.chosen import chosen
+from actionpipe.inference import reference
+from actionpipe.inference.detect_frames import detect, groups_of, is_decided
+from actionpipe.inference.protocol import Protocol
+from actionpipe.inference.score_clips import score
+from actionpipe.inference.setting import Setting
+from actionpipe.inference.tasks import Task, from_json, is_current
+from actionpipe.runtime.engines import Engine
+from actionpipe.storage.workspace import Workspace
+from actionpipe.training.train_job import end_process, start_processes
+
+
+def work_off(tasks: Sequence[Task], setting: Setting) -> None:
+    """Make every table that is missing or out of date: first the scores, which tell where the detector must look."""
+    scores = [task for task in tasks if task.kind == "clips" and not is_current(task, setting.inputs(task))]
+    if setting.engine.name == "reference":
+        reference.score(scores, setting)
+    else:
+        score(scores, setting)
+    for group in groups_of([task for task in tasks if task.kind == "frames"]):
+        if is_decided(group, setting):
+            continue
+        if setting.engine.name == "reference":
+            reference.detect(group, setting)
+        else:
+            detect(group, setting)
+
+
+def run_job(argument: str) -> None:
+    """Do what the inference stage wrote into ``argument`` (JSON)."""
+    import torch
+
+    from actionpipe.openmmlab import activation, registration
+
+    activation.activate()
+    registration.register()
+    job = json.loads(argument)
+    start_processes(job["device"])
+    workspace = Workspace(Path(job["data"]))
+    competition = resolve_competition(workspace, competitions.load(Path(job["competition"])))
+    engine = Engine(**job["engine"])
+    if engine.name != "reference":
+        torch.set_num_threads(engine.threads)
+        # fp32 is to mean that: by default cuDNN rounds the factors of its convolutions to 10 bits.
+        torch.backends.cudnn.allow_tf32 = engine.precision != "fp32"
+    videos = None if job["videos"] is None else Path(job["videos"])
+    fused = chosen(workspace, competition, as_written=job["as_written"]).competition
+    setting = Setting(workspace, fused, engine, videos, tuple(job["exhaustive"]), Protocol(**job["protocol"]))
+    work_off(from_json(job["tasks"]), setting)
+
+
+def main() -> None:
+    """``python -m actionpipe.inference.inference_job JSON``: what the inference stage starts."""
+    from actionpipe.runtime.command import work
+
+    end_process(work(run_job))
+
+
+if __name__ == "__main__":
+    main()

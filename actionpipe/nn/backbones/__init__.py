@@ -1,0 +1,1 @@
+"""Backbones that mmaction2 lacks."""

@@ -1,0 +1,1 @@
+"""Steps of a clip's pipeline that mmaction2 lacks."""

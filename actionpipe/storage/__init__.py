@@ -1,0 +1,1 @@
+"""Files: where they lie, how they are read, checked, locked and written whole."""
