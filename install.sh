@@ -47,9 +47,9 @@ step 3 "installing actionpipe itself, editable"
 step 4 "trying it: torch, mmaction2, mmdet; compiling the kernels of training on CPUs"
 .venv/bin/python - <<'PYTHON'
 import torch
-from actionpipe import openmmlab
-openmmlab.activate()
-from actionpipe.openmmlab.registration import norm_kernels
+from actionpipe.nn.cpu import norm_kernels
+from actionpipe.openmmlab import activation
+activation.activate()
 norm_kernels.prepare()
 import mmaction, mmdet
 gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -1,6 +1,6 @@
 """What NumPy 2 broke in mmaction2 1.2.0, mended: names that are gone, and arithmetic that now refuses.
 
-``openmmlab.activate`` calls both functions. NumPy 1 went on where NumPy 2 raises: it wrapped a Python integer that an
+``activation.activate`` calls both functions. NumPy 1 went on where NumPy 2 raises: it wrapped a Python integer that an
 8-bit array cannot hold, and took an array of one element for a number. ``tests/test_numpy2.py`` fails when mmaction2 or
 NumPy no longer needs a part of this.
 """

@@ -6,12 +6,12 @@ from conftest import CHECKOUT
 THREADS_AT_ONCE = """
 import threading
 import openvino
-from actionpipe.predict import compiled
+from actionpipe.inference import compiled_network
 
 order, found, core, tensor = [], [], openvino.Core, openvino.Tensor
 openvino.Core = lambda: order.append("core") or core()
 openvino.Tensor = lambda array: order.append(type(array).__name__) or tensor(array)
-threads = [threading.Thread(target=lambda: found.append(compiled._core())) for _ in range(8)]
+threads = [threading.Thread(target=lambda: found.append(compiled_network._core())) for _ in range(8)]
 for thread in threads:
     thread.start()
 for thread in threads:

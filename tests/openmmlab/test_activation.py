@@ -36,8 +36,8 @@ def imported():
 def localizers():
     # As mmaction2 would be if it accepted this mmcv.
     version, mmcv.__version__ = mmcv.__version__, "2.1.0"
-    from actionpipe import openmmlab
-    openmmlab.provide_operators()
+    from actionpipe.openmmlab import activation
+    activation.provide_operators()
     try:
         import mmaction.models
     finally:

@@ -62,8 +62,8 @@ def test_they_come_back_after_an_error_too(shelf):
 
 STARTED = """
 import sys
-from actionpipe import openmmlab
-openmmlab.activate()
+from actionpipe.openmmlab import activation
+activation.activate()
 names = ("imgaug", "sklearn", "scipy.stats", "matplotlib", "torch.distributed.optim")
 print(*[name for name in names if name in sys.modules])
 from mmdet.datasets.transforms import generate_line

@@ -24,9 +24,9 @@ def attempt(name, function):
     except Exception as error:
         print(name, "fails:", type(error).__name__)
 
-from actionpipe import numpy2, openmmlab
+from actionpipe.openmmlab import activation, numpy2
 numpy2.mend_arithmetic = lambda: None
-openmmlab.activate()
+activation.activate()
 for name in numpy2.NAMES:
     delattr(np, name)
 from mmaction.datasets.transforms import loading, processing, wrappers

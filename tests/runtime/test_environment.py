@@ -21,7 +21,8 @@ def test_another_python_starts_that_of_the_environment_with_the_same_arguments(t
     script = tmp_path / "run.py"
     script.write_text(
         f"import sys\nsys.path.insert(0, {str(Path(environment.__file__).parents[2])!r})\n"
-        "from pathlib import Path\nfrom actionpipe import environment\nenvironment.ensure(Path(__file__).parent)\n"
+        "from pathlib import Path\nfrom actionpipe.runtime import environment\n"
+        "environment.ensure(Path(__file__).parent)\n"
     )
     result = subprocess.run([sys.executable, script, "--dir", "a b"], capture_output=True, text=True, check=True)
     assert result.stdout.split("\n")[0] == f"{script} --dir a b"

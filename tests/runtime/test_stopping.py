@@ -30,13 +30,13 @@ def stage(how: str) -> None:
         from actionpipe.runtime.worker_pool import run_all
         list(run_all(time.sleep, [600, 600], 2))
     elif how == "decoding":
-        from actionpipe.video import helper
-        helper.call(time.sleep, 600)
+        from actionpipe.video import decoder_process
+        decoder_process.call(time.sleep, 600)
     elif how == "lanes":
         from concurrent.futures import ThreadPoolExecutor
-        from actionpipe.video import helper
+        from actionpipe.video import decoder_process
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda _: helper.call(time.sleep, 600), range(2)))
+            list(pool.map(lambda _: decoder_process.call(time.sleep, 600), range(2)))
     elif how == "swallowed":
         while True:
             try:

@@ -14,7 +14,7 @@ PROCESS = """
 import json, sys, time
 from pathlib import Path
 
-from actionpipe.predict import lanes
+from actionpipe.runtime import work_queue
 
 shared, seconds, items = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 done = []
@@ -25,11 +25,11 @@ def work(item):
     done.append(item)
 
 
-(shared / f"ready{lanes.rank()}").touch()
-while len(list(shared.glob("ready*"))) < lanes.world():
+(shared / f"ready{work_queue.rank()}").touch()
+while len(list(shared.glob("ready*"))) < work_queue.world():
     time.sleep(0.01)
-lanes.INTERVAL = 0.05
-lanes.work_through(range(items), work, 2, title="together", unit="items", shared=shared / "counters")
+work_queue.INTERVAL = 0.05
+work_queue.work_through(range(items), work, 2, title="together", unit="items", shared=shared / "counters")
 print(json.dumps(done))
 """
 

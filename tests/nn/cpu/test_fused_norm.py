@@ -199,8 +199,8 @@ def test_torch_keeps_its_share_of_the_cores():
     code = """
 import torch
 from torch import nn
-from actionpipe import openmmlab
-openmmlab.activate()
+from actionpipe.openmmlab import activation
+activation.activate()
 from actionpipe.nn.cpu.fused_norm import fuse_norms
 model = nn.Sequential(nn.BatchNorm2d(3)).train()
 fuse_norms(model)
