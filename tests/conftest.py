@@ -1,11 +1,13 @@
 """Small data that several tests share: a DATA folder of tiny clips, recipes for it, and OpenMMLab behind its bridge."""
 
 import csv
+import functools
 import hashlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 import yaml
 from hypothesis import settings
+from stage_server import StageServer
 
 from actionpipe.data.lists import Clip, write_list
 from actionpipe.recipes.locate import FOLDERS, name_folders
@@ -282,8 +285,24 @@ def build(recipe: Any) -> Any:
     return model
 
 
-def stage(name: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m actionpipe.stages.<name>`` from the checkout and return what it said."""
+@functools.cache
+def _stage_server() -> StageServer:
+    """The process that forks stages for this one; it ends with it."""
+    return StageServer()
+
+
+def stage(name: str, *arguments: object, cwd: Path = CHECKOUT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``actionpipe <name>`` in a process that has OpenMMLab imported already; what it said."""
+    command = [name, *map(str, arguments)]
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        server = _stage_server()
+        status = server.wait(server.start(command, {**os.environ, **environment}, out, err, cwd))
+        return subprocess.CompletedProcess(command, status, out.read_text("utf-8"), err.read_text("utf-8"))
+
+
+def fresh_stage(name: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m actionpipe.stages.<name>`` from the checkout, as the scripts do, and return what it said."""
     command = [sys.executable, "-m", f"actionpipe.stages.{name}", *map(str, arguments)]
     return subprocess.run(
         command,

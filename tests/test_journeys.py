@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import CHECKOUT
+from conftest import CHECKOUT, stage
 
 SHADES = {"Archery": 40, "Bowling": 210, "brush_hair": 40, "wave": 210, "cut": 40, "stir": 210}
 OVERRIDES = {
@@ -123,15 +124,24 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def follow(page: str, home: Path) -> str:
-    """Type every command of a page; what they said."""
+def typed(command: str, home: Path, *, scripts: bool) -> subprocess.CompletedProcess[str]:
+    """Type a command; unless ``scripts``, a verb runs in a process that has OpenMMLab imported already."""
+    verb = re.fullmatch(r"(?:bash (train|inference)\.sh|\.venv/bin/actionpipe (\w+)) ([^|;&>$`]*)", command)
+    if verb is None or scripts:
+        return subprocess.run(
+            ["bash", "-c", command], cwd=home, capture_output=True, text=True, check=False, timeout=900
+        )
+    given = shlex.split(verb[3], comments=True)
+    return stage(verb[1] or verb[2], *given, cwd=home)
+
+
+def follow(page: str, home: Path, *, scripts: bool = False) -> str:
+    """Type every command of a page, ``scripts`` and all or as ``typed`` says; what they said."""
     if not (CHECKOUT / ".venv" / "bin" / "actionpipe").exists():
         pytest.skip("the pages' commands need the environment of install.sh")
     said = ""
     for command in commands_of(page):
-        done = subprocess.run(
-            ["bash", "-c", command], cwd=home, capture_output=True, text=True, check=False, timeout=900
-        )
+        done = typed(command, home, scripts=scripts)
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         said += f"$ {command}\n{done.stdout}"
         if " data " in command and (home / "data" / "competition.yaml").exists():
@@ -181,7 +191,7 @@ def test_hmdb51_with_tsn(home):
 @pytest.mark.slow
 def test_one_s_own_folder_in_ten_lines(home):
     make_folders(home)
-    follow("own_videos.md", home)
+    follow("own_videos.md", home, scripts=True)
     scores = check_outcome(home, "tsm_mobilenetv2", "1 clip x 1 crop, 8 frames spread over the video")
     assert len(scores) == 4
     predictions = json.loads((home / "predictions.json").read_text(encoding="utf-8"))

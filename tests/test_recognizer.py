@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import CLASSES, stage
+from conftest import CLASSES, fresh_stage, stage
 from talking_video import write_talking_video
 
 from actionpipe.errors import TableError, UserError
@@ -155,13 +155,13 @@ def test_a_name_that_is_not_utf8_is_scored_and_read_back(checkpoint, folder, tmp
         (tmp_path / "in" / name).write_bytes((folder / "v0.mp4").read_bytes())
     (tmp_path / "in/gone.mp4").symlink_to("nowhere")
     given = ("predict", tmp_path / "in", "--checkpoint", checkpoint, "--engine", "torch", "--json")
-    done = stage(*given, tmp_path / "out.json", PYTHONIOENCODING="utf-8:strict")
+    done = fresh_stage(*given, tmp_path / "out.json", PYTHONIOENCODING="utf-8:strict")
     assert done.returncode == 3, done.stdout + done.stderr
     record = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     read = {Path(entry["video"]).name: "unreadable" in entry for entry in record["videos"]}
     assert read == {names[0]: False, names[1]: False, "gone.mp4": True}
     assert "\\xbf\\xb5[red].mp4" in done.stdout
-    assert json.loads(stage(*given, "-", PYTHONIOENCODING="ascii").stdout) == record
+    assert json.loads(fresh_stage(*given, "-", PYTHONIOENCODING="ascii").stdout) == record
 
 
 def test_untrimmed_videos_are_scored_second_by_second(make, checkpoint, tmp_path):

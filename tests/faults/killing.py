@@ -1,12 +1,9 @@
 """Kills stages at chosen moments, runs them again, and says how what they leave differs from an undisturbed run's."""
 
-import json
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ from artefacts import artefacts, differences, hidden
 from conftest import CHECKOUT
 from fault_events import AT, COUNTER, ROOT
 from material import Stage, make, replace_tree, stages
+from stage_server import StageServer
 
 HERE = Path(__file__).parent
 PATIENCE = 600
@@ -49,43 +47,6 @@ class Kill:
     """How the rerun's artefacts differ; empty when they are equal."""
 
 
-class StageServer:
-    """The process that forks stages."""
-
-    def __init__(self, log: Path) -> None:
-        path = os.pathsep.join([str(CHECKOUT), str(HERE / "preload")])
-        self.log = log
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "stage_server.py")],
-            cwd=CHECKOUT,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.answer() == {"ready": True}
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """Send a request; the answer."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return self.answer()
-
-    def answer(self) -> dict[str, Any]:
-        """What it says next."""
-        assert self.process.stdout is not None
-        answer = self.process.stdout.readline()
-        assert answer, "the process that forks stages has died"
-        return dict(json.loads(answer))
-
-    def close(self) -> None:
-        """End it."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(60)
-
-
 class Killer:
     """Runs stages in one folder, which is put back to what it was before each of them."""
 
@@ -96,7 +57,7 @@ class Killer:
         self.stages = stages(self.root, self.videos)
         self.undisturbed: dict[str, Undisturbed] = {}
         replace_tree(self.root, self.snapshots / "start")
-        self.server = StageServer(self.log)
+        self.server = StageServer(HERE / "preload")
 
     def run(
         self, stage: Stage, *, at: int = 0, after: float | None = None, by: int = signal.SIGKILL
@@ -106,15 +67,16 @@ class Killer:
         ``by``: another signal that is sent after so many seconds, to all its processes, as a terminal does.
         """
         self.counter.unlink(missing_ok=True)
-        environment = {ROOT: str(self.root), COUNTER: str(self.counter), AT: str(at)}
+        environment = {**os.environ, ROOT: str(self.root), COUNTER: str(self.counter), AT: str(at)}
+        environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), str(HERE / "preload")])
         started = time.monotonic()
-        pid = self.server.ask(arguments=stage.arguments, environment=environment, log=str(self.log))["pid"]
+        pid = self.server.start(stage.arguments, environment, self.log, self.log)
         if after is not None:
             time.sleep(max(0.0, started + after - time.monotonic()))
             while os.getpgid(pid) != pid:  # it has not made itself a group yet
                 time.sleep(0.001)
             os.killpg(pid, by)
-        status = self.server.ask(wait=pid)["status"]
+        status = self.server.wait(pid)
         return status, time.monotonic() - started
 
     def put_back(self, stage: Stage) -> None:

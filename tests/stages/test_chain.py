@@ -9,7 +9,7 @@ import time
 
 import pandas as pd
 import pytest
-from conftest import CHECKOUT, stage
+from conftest import CHECKOUT, fresh_stage
 
 from actionpipe.competition.file import COMPETITIONS, load
 from actionpipe.stages import chain as chain_stage
@@ -21,7 +21,7 @@ STAGES = ["extract train", "extract test", "preprocess", "train", "inference"]
 
 def run_chain(root, *more, **environment):
     flags = ["--data", root, "--train-videos", root / "train_videos", "--test-videos", root / "test_videos"]
-    return stage("chain", *flags, "--competition", "sample", "--gpus", 0, *more, **environment)
+    return fresh_stage("chain", *flags, "--competition", "sample", "--gpus", 0, *more, **environment)
 
 
 ONE_EPOCH = ["--cfg-options", "train_cfg.max_epochs=1"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import typer
-from conftest import CLASSES, Tiny, stage
+from conftest import CLASSES, Tiny, fresh_stage
 from talking_video import Colours, write_talking_video
 
 from actionpipe.errors import ExitCode, UserError
@@ -73,7 +73,7 @@ def test_predict(videos, checkpoint, tmp_path, crash, capsys, more, after):
 @pytest.mark.slow
 def test_the_process_of_predict_itself_opens_no_video(videos, checkpoint, crash):
     crash("bad.mp4")
-    done = stage("predict", videos, "--checkpoint", checkpoint, *EXACT, "--untrimmed", "--json", "-")
+    done = fresh_stage("predict", videos, "--checkpoint", checkpoint, *EXACT, "--untrimmed", "--json", "-")
     assert done.returncode == ExitCode.INCOMPLETE, done.stderr
     assert ["unreadable" in entry for entry in json.loads(done.stdout)["videos"]] == [False, True, False]
 
