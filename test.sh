@@ -12,6 +12,7 @@ if ! command -v chromium chromium-browser google-chrome >/dev/null && [ "$(id -u
 fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
+.venv/bin/lint-imports --no-cache
 .venv/bin/mypy
 # A file's tests stay together: they share what its fixtures have trained. Files come in the order of tests/conftest.py.
 .venv/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder "$@"

@@ -1,5 +1,6 @@
 """The competition file: WHAT is to be solved, as a validated, typed object. Data, never code."""
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,7 +13,7 @@ from actionpipe.storage import reading, scalars
 from actionpipe.storage.endings import files_with
 from actionpipe.storage.faults import Faults
 
-COMPETITIONS = Path(__file__).parents[1] / "configs" / "competitions"
+COMPETITIONS = Path(str(files("actionpipe"))) / "configs" / "competitions"
 DEFAULT = COMPETITIONS / "aiconnect21.yaml"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]

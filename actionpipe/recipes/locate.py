@@ -6,11 +6,12 @@ import importlib.util
 import os
 import re
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from actionpipe.errors import UserError
 
-RECIPES = Path(__file__).parents[1] / "configs" / "recipes"
+RECIPES = Path(str(files("actionpipe"))) / "configs" / "recipes"
 WHEEL = "mmaction::"
 """What the names of mmaction2's own configs begin with: ``mmaction::recognition/tsn/….py``."""
 
