@@ -31,9 +31,9 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
 from actionpipe.errors import UserError
-from actionpipe.runtime import command
 from actionpipe.runtime.processes import cores
 from actionpipe.runtime.worker_pool import run_all
+from actionpipe.stages import flags
 from actionpipe.storage import atomic
 from actionpipe.storage.manifest import Settings
 from actionpipe.video.discover import Source, find_videos, name_sources
@@ -168,4 +168,4 @@ def _command(
 
 
 if __name__ == "__main__":
-    command.run(_command)
+    flags.run(_command)

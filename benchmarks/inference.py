@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, in
 
 from actionpipe.competition import file as competitions
 from actionpipe.errors import UserError
-from actionpipe.runtime import command
 from actionpipe.runtime.engines import best_precision
+from actionpipe.stages import flags
 from actionpipe.stages.sample import write_sample
 from actionpipe.storage import atomic
 from benchmarks.chains import CHECKOUT, competition_file, ours_from, peer_frames, peer_from
@@ -176,4 +176,4 @@ def _plot(rows: pd.DataFrame, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    command.run(_command)
+    flags.run(_command)

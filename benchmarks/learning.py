@@ -26,8 +26,8 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
 from actionpipe.competition import file as competitions
-from actionpipe.runtime import command
 from actionpipe.runtime.processes import Processes
+from actionpipe.stages import flags
 from actionpipe.storage import atomic
 from actionpipe.training.options import Options
 from actionpipe.training.prepare import Job
@@ -168,4 +168,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         _child(*sys.argv[2:5])
     else:
-        command.run(_command)
+        flags.run(_command)

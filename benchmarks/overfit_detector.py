@@ -21,7 +21,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.runtime import command
+from actionpipe.stages import flags
 from actionpipe.stages.train import train
 from actionpipe.storage import atomic
 from actionpipe.storage.workspace import Workspace
@@ -79,4 +79,4 @@ def _only(content: dict[str, Any], category: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    command.run(_command)
+    flags.run(_command)

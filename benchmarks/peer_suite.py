@@ -24,7 +24,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
 from actionpipe.errors import ExitCode, UserError
-from actionpipe.runtime import command
+from actionpipe.stages import flags
 
 REASONS = Path(__file__).with_suffix(".yaml")
 
@@ -130,4 +130,4 @@ def _command(
 
 
 if __name__ == "__main__":
-    command.run(_command)
+    flags.run(_command)

@@ -25,8 +25,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
-from actionpipe.runtime import command
 from actionpipe.runtime.processes import Processes
+from actionpipe.stages import flags
 from actionpipe.stages.extract import extract
 from actionpipe.stages.preprocess import preprocess
 from actionpipe.stages.sample import write_sample
@@ -125,4 +125,4 @@ def _side(side: str, job: Job, steps: int, processes: int, scratch: Path) -> dic
 
 
 if __name__ == "__main__":
-    command.run(_command)
+    flags.run(_command)

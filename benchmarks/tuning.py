@@ -21,7 +21,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, installed or not
 
-from actionpipe.runtime import command
+from actionpipe.stages import flags
 from benchmarks.extraction import machine
 
 TIMED = 50
@@ -142,4 +142,4 @@ def draw(clips: int, classes: int, folds: int, frames: int) -> Any:
 
 
 if __name__ == "__main__":
-    command.run(_command)
+    flags.run(_command)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from actionpipe.competition import file as competitions
 from actionpipe.competition.file import Competition
-from actionpipe.competition.rules.apply import apply_rules
-from actionpipe.competition.rules.base import Detect
+from actionpipe.competition.rules.detect import Detect
+from actionpipe.competition.rules.sequence import apply_rules
 from actionpipe.fusion.scores import ensemble
 from actionpipe.inference.network_inputs import ClipInput
 from actionpipe.recipes import recipe as recipes

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from actionpipe.competition.class_names import check_alike, hint, in_order
-from actionpipe.competition.rules.base import Data, Detect, Distrust, Prefer, Rule
+from actionpipe.competition.rules.base import KINDS, AnyRule, Data
 from actionpipe.errors import UserError
 from actionpipe.storage import reading, scalars
 from actionpipe.storage.endings import files_with
@@ -128,7 +128,7 @@ class Competition(Data):
     thresholds: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
     """A class's probability is divided by its threshold, 1 when not named, before classes are compared: below 1 the
     class is chosen sooner. Rules see the probabilities after that, brought back to sum up to 1."""
-    rules: list[Rule] = Field(default_factory=list)
+    rules: list[AnyRule] = Field(default_factory=list)
 
     @field_validator("classes")
     @classmethod
@@ -150,12 +150,13 @@ class Competition(Data):
         if self.classes != "auto":
             self._check_labels(self.classes)
         for rule in self.rules:
-            if isinstance(rule, Detect):
+            if rule.counted is not None:
+                detected = rule.counted.detected
                 if self.detector is None:
-                    raise ValueError(f"a rule detects '{rule.detected}' but no detector is given")
-                if rule.detected not in self.detector.classes:
+                    raise ValueError(f"a rule detects '{detected}' but no detector is given")
+                if detected not in self.detector.classes:
                     raise ValueError(
-                        f"a rule detects '{rule.detected}', which is not among the detector's classes "
+                        f"a rule detects '{detected}', which is not among the detector's classes "
                         f"{self.detector.classes}"
                     )
         return self
@@ -165,10 +166,7 @@ class Competition(Data):
         used |= {("fallback", self.fallback)} if self.fallback is not None else set()
         used |= {("thresholds", label) for label in self.thresholds}
         for number, rule in enumerate(self.rules):
-            labels = [rule.label]
-            labels += [rule.over] if isinstance(rule, Prefer) else []
-            labels += rule.when if isinstance(rule, Detect) else []
-            used |= {(f"rules.{number}", label) for label in labels}
+            used |= {(f"rules.{number}", label) for label in rule.named}
         unknown = sorted(pair for pair in used if pair[1] not in classes)
         if unknown:
             found = ", ".join(f"{where}: '{label}'{hint(label, classes)}" for where, label in unknown)
@@ -258,7 +256,7 @@ def load(path: Path) -> Competition:
 def _lines(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"] if part not in {"distrust", "prefer", "detect"})
+        where = ".".join(str(part) for part in fault["loc"] if part not in KINDS)
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "string_type":
             message = f'must be a text, found {fault["input"]!r}; write it in quotes: "…"'
@@ -276,15 +274,12 @@ _MODELS: dict[str, type[Data]] = {
     "oversampling": Oversampling,
     "members": Member,
     "detector": Detector,
-    "distrust": Distrust,
-    "prefer": Prefer,
-    "detect": Detect,
 }
 
 
 def _model_at(location: tuple[int | str, ...]) -> type[Data]:
     """The model that owns the last key of an error's location."""
     for part in reversed(location[:-1]):
-        if part in _MODELS:
-            return _MODELS[str(part)]
+        if model := (_MODELS | KINDS).get(str(part)):
+            return model
     return Competition

@@ -1,19 +1,16 @@
-"""Evidence for the rules: tables of detections become one count a video and Detect rule."""
+"""Evidence for the rules: tables of detections become one count a video and rule that counts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actionpipe.competition.rules.apply import AnyRule
-from actionpipe.competition.rules.base import Detect
+from actionpipe.competition.rules.base import Counted, Rule, counting
 from actionpipe.fusion.coverage import Coverage
 from actionpipe.storage.tables import numbers, raise_faults, read_text_table
 
-Bound = TypeVar("Bound", float, NDArray[np.float64])
 COLUMNS = ["video", "frame", "label", "score", "x1", "y1", "x2", "y2"]
 ADVICE = "delete what is there of it and run: bash inference.sh 0"
 
@@ -60,11 +57,11 @@ def read_detections(path: Path, labels: Sequence[str]) -> pd.DataFrame:
 
 def count_evidence(
     detections_of_fold: Sequence[pd.DataFrame],
-    rules: Sequence[AnyRule],
+    rules: Sequence[Rule],
     videos: Sequence[str],
     coverage_of_fold: Sequence[Mapping[str, Coverage] | None] | None = None,
 ) -> pd.DataFrame:
-    """What each Detect rule counts in each video: boxes, or distinct frames, with a score strictly above the rule's.
+    """What each rule that counts finds in each video: boxes, or distinct frames, with a score strictly above its own.
 
     Args:
         detections_of_fold: one table a fold of the detector; the counts are averaged over them.
@@ -73,53 +70,41 @@ def count_evidence(
         coverage_of_fold: how far each table goes (see ``count_bounds``); None: all the way.
 
     Returns:
-        float64 (videos, Detect rules), 0 or more; index: video name, columns: positions in ``rules``. Where frames are
-        missing, the count so far if it decides the rule all the same, and NaN if it does not.
+        float64 (videos, rules that count), 0 or more; index: video name, columns: positions in ``rules``. Where frames
+        are missing, the count so far if it decides the rule all the same, and NaN if it does not.
     """
     index = pd.Index(np.array(videos, dtype=object), name="video")
     coverages = [None] * len(detections_of_fold) if coverage_of_fold is None else coverage_of_fold
     folds = list(zip(detections_of_fold, coverages, strict=True))
     counts: dict[int, NDArray[np.float64]] = {}
-    for position, rule in enumerate(rules):
-        if isinstance(rule, Detect):
-            of_fold = [count_bounds(detections, rule, index, coverage) for detections, coverage in folds]
-            low, high = np.mean(of_fold, axis=0) if of_fold else np.zeros((2, len(index)))
-            counts[position] = np.where(decided(low, high, rule), low, np.nan)
+    for position, counted in counting(rules).items():
+        of_fold = [count_bounds(detections, counted, index, coverage) for detections, coverage in folds]
+        low, high = np.mean(of_fold, axis=0) if of_fold else np.zeros((2, len(index)))
+        counts[position] = np.where(rules[position].is_decided(low, high), low, np.nan)
     return pd.DataFrame(counts, index=index, columns=pd.Index(counts, dtype=object), dtype=np.float64)
 
 
 def count_bounds(
-    detections: pd.DataFrame, rule: Detect, videos: pd.Index, coverage: Mapping[str, Coverage] | None
+    detections: pd.DataFrame, counted: Counted, videos: pd.Index, coverage: Mapping[str, Coverage] | None
 ) -> NDArray[np.float64]:
     """The lowest and highest count of one fold's detector that is still possible: (2, videos), 0 to infinity.
 
     Args:
         detections: the fold's table; of each video only the boxes of the frames looked at count.
-        rule: what to count.
+        counted: what to count.
         videos: names, each once.
         coverage: how far the table goes; a video that is not there has any number of frames, none looked at.
             None: every frame was looked at.
     """
-    hits = detections[(detections["label"] == rule.detected) & (detections["score"] > rule.score)]
+    hits = detections[(detections["label"] == counted.detected) & (detections["score"] > counted.score)]
     if coverage is not None:
         hits = hits[hits["frame"] <= hits["video"].map({video: at.seen for video, at in coverage.items()})]
     by_video = hits.groupby("video", sort=False)["frame"]
-    counted = by_video.nunique() if rule.count == "frames" else by_video.size()
-    low = counted.reindex(videos, fill_value=0).to_numpy(np.float64)
+    found = by_video.nunique() if counted.unit == "frames" else by_video.size()
+    low = found.reindex(videos, fill_value=0).to_numpy(np.float64)
     if coverage is None:
         return np.stack([low, low])
     missed = [
-        np.inf if at is None else most_missed(rule, at.frames - at.seen, at.most_boxes)
-        for at in map(coverage.get, videos)
+        np.inf if at is None else counted.most(at.frames - at.seen, at.most_boxes) for at in map(coverage.get, videos)
     ]
     return np.stack([low, low + np.array(missed, np.float64)])
-
-
-def most_missed(rule: Detect, frames: int, most_boxes: int) -> int:
-    """The most that the rule can still count in ``frames`` frames with at most ``most_boxes`` boxes each."""
-    return frames * most_boxes if rule.count == "boxes" else frames
-
-
-def decided(low: Bound, high: Bound, rule: Detect) -> bool | NDArray[np.bool_]:
-    """Whether all counts from ``low`` to ``high`` stand on one side of ``rule.more_than``; elementwise for arrays."""
-    return (low > rule.more_than) | (high <= rule.more_than)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from actionpipe.competition.class_names import hint
 from actionpipe.competition.file import Competition, Detector
-from actionpipe.competition.rules.apply import needs_detections
+from actionpipe.competition.rules.sequence import needs_detections
 from actionpipe.errors import UserError
 from actionpipe.fusion.coverage import Coverage, read_coverage
 from actionpipe.fusion.evidence import count_evidence, read_detections
@@ -54,7 +54,7 @@ def read_test(workspace: Workspace, competition: Competition, videos: Sequence[s
     scores = {name: table.drop(index=lost, errors="ignore") for name, table in scores.items()}
     known = set().union(*(table.index for table in scores.values()))
     evidence = None
-    if competition.detector is not None and needs_detections(competition):
+    if competition.detector is not None and needs_detections(competition.rules):
         name, numbers = competition.detector.name, range(competition.folds.number)
         folds = [fold for fold in numbers if workspace.detections(name, fold, "test").exists()]
         if not folds:
@@ -78,7 +78,7 @@ def read_out_of_fold(workspace: Workspace, competition: Competition) -> Inputs:
     """
     folds = [fold for fold in range(competition.folds.number) if has_held_out(workspace, competition, fold)]
     notes, read = [], []
-    detector = competition.detector if needs_detections(competition) else None
+    detector = competition.detector if needs_detections(competition.rules) else None
     if detector is not None:
         path_of_fold = {fold: workspace.detections(detector.name, fold, "val") for fold in folds}
         for fold, path in path_of_fold.items():

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actionpipe.competition.file import Competition, Member
-from actionpipe.competition.rules.apply import apply_rules_stepwise, describe, ranked
+from actionpipe.competition.rules.base import ranked
+from actionpipe.competition.rules.sequence import apply_rules_stepwise
 from actionpipe.errors import UserError
 from actionpipe.fusion.scores import apply_thresholds, ensemble
 from actionpipe.metrics.bootstrap import Bootstrap
@@ -55,7 +56,7 @@ def climb(
         truth: (N,) class indices.
 
     Raises:
-        UserError: members do not agree on the videos, or a Detect rule has no counts.
+        UserError: members do not agree on the videos, or a rule that counts has no counts.
     """
     classes = competition.class_names
     names = [member.name for member in competition.members if member.name in scores]
@@ -90,7 +91,7 @@ def steps(competition: Competition, members: Sequence[str]) -> pd.DataFrame:
     names = [f"{name} alone" for name in members]
     compared = ["", *names[:-1], "best member alone"]
     names.append("ensemble")
-    words = [f"rule {number}: {describe(rule)}" for number, rule in enumerate(competition.rules, 1)]
+    words = [f"rule {number}: {rule.describe()}" for number, rule in enumerate(competition.rules, 1)]
     if competition.thresholds:
         divided = ", ".join(f"{label} {value:g}" for label, value in competition.thresholds.items())
         words.insert(0, f"thresholds: {divided}")
@@ -122,7 +123,7 @@ def ladder(
         worse, and clips measured.
 
     Raises:
-        UserError: members do not agree on the videos, a Detect rule has no counts, or no video has a truth.
+        UserError: members do not agree on the videos, a rule that counts has no counts, or no video has a truth.
     """
     classes = competition.class_names
     videos, wanted = measured(scores, truth, competition)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from actionpipe.competition.file import Competition
-from actionpipe.competition.rules.apply import apply_rules
+from actionpipe.competition.rules.sequence import apply_rules
 from actionpipe.fusion.fusion_inputs import Inputs, read_truth
 from actionpipe.fusion.fusion_output import TEST
 from actionpipe.fusion.ladder import (

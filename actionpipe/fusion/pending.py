@@ -4,22 +4,22 @@ The detector looks at the frames 1, 2, 3 ... of a clip, with each fold's model, 
 The label after every rule is then the one that looking at all frames gives. Proof, for one clip, assuming that what a
 model finds in a frame depends on that frame alone and is never more than ``most_boxes`` boxes:
 
-1. Bounds enclose the count. Let n be what a Detect rule counts over all frames and folds, s its share in the frames
+1. Bounds enclose the count. Let n be what a rule counts over all frames and folds, s its share in the frames
    seen, and u the frames not seen, of all folds. A frame adds 0 to ``most_boxes`` boxes, or 0 to 1 frames, so s <= n
    <= s + u * most. Dividing by the number of folds keeps the order, also in floating point (division rounds
    monotonically), so ``low`` <= mean count <= ``high``. With each frame seen low can only grow and high only fall.
 2. Labels agree after every rule, by induction. Before the first rule the label is the most probable class; detection
-   does not change probabilities. Let the labels before a rule agree. Distrust and Prefer depend on label and
-   probabilities only. A Detect rule whose ``when`` lacks the label, or whose ``label`` it is already, leaves it as it
-   is whatever it counts. Any other has been decided, else ``undecided`` were True: ``low`` > ``more_than``, so the
-   whole count and the count so far are both above, or ``high`` <= ``more_than``, so neither is. It fires for both
-   counts or for neither, and the labels after it agree.
-3. Going on is harmless and ends. By 1 a decision once made stays, so frames may be looked at in chunks of any size and
-   beyond need. When no frame is left low equals high and nothing is undecided. A clip for which ``undecided`` is False
-   at the start is the same case with no frame seen.
+   does not change probabilities. Let the labels before a rule agree. One that counts nothing depends on label and
+   probabilities only. One that counts leaves the label as it is whatever it counts where ``may_change`` is False. Any
+   other has been decided, else ``undecided`` were True: ``is_decided`` says that the rule does the same for all counts
+   from ``low`` to ``high`` (of ``detect``: both are above ``more_than``, or neither is), and both the whole count and
+   the count so far lie there. So the labels after it agree.
+3. Going on is harmless and ends. By 1 the bounds draw nearer, so a decision once made stays, and frames may be looked
+   at in chunks of any size and beyond need. When no frame is left low equals high and nothing is undecided. A clip for
+   which ``undecided`` is False at the start is the same case with no frame seen.
 
 ``evidence.count_evidence`` gives the count so far where the bounds decide the rule and NaN where they do not, so
-``rules.apply_rules`` stops with an error exactly where ``undecided`` is True.
+``sequence.apply_rules`` stops with an error exactly where ``undecided`` is True.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,20 +28,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actionpipe.competition.rules.apply import AnyRule, changeable, detect, distrust, prefer, ranked
-from actionpipe.competition.rules.base import Detect, Distrust, Prefer
+from actionpipe.competition.rules.base import Rule, counting, ranked
 from actionpipe.fusion.coverage import Coverage
-from actionpipe.fusion.evidence import count_bounds, decided, most_missed
+from actionpipe.fusion.evidence import count_bounds
 
 
 class Tally:
-    """What each Detect rule has counted so far in one clip, over the detector's folds."""
+    """What each rule that counts has found so far in one clip, over the detector's folds."""
 
-    def __init__(self, rules: Sequence[AnyRule], frames: int, most_boxes: int, folds: int = 1) -> None:
+    def __init__(self, rules: Sequence[Rule], frames: int, most_boxes: int, folds: int = 1) -> None:
         """Nothing seen yet.
 
         Args:
-            rules: the competition's rules; those that are no Detect rules are passed over.
+            rules: the competition's rules; those that count nothing are passed over.
             frames: frames of the clip.
             most_boxes: the most boxes that the detector can return for one frame.
             folds: models of the detector whose counts are averaged: those whose detections fusion will find.
@@ -50,8 +49,8 @@ class Tally:
         self.most_boxes = most_boxes
         self.seen = [0] * folds
         """Fold (0 to folds - 1, by position) -> frames looked at, from the first."""
-        self._rules = {position: rule for position, rule in enumerate(rules) if isinstance(rule, Detect)}
-        self._counted = dict.fromkeys(self._rules, 0)
+        self._counting = counting(rules)
+        self._counted = dict.fromkeys(self._counting, 0)
 
     def add(self, fold: int, frame: int, found: Sequence[tuple[str, float]]) -> None:
         """Count the boxes of one frame.
@@ -70,11 +69,8 @@ class Tally:
         if len(found) > self.most_boxes:
             raise ValueError(f"frame {frame} has {len(found)} boxes, at most {self.most_boxes} were announced")
         self.seen[fold] = frame
-        for position, rule in self._rules.items():
-            # As a Python float, because that is what the table's reader compares: NumPy would round the rule's score
-            # to a box's float32.
-            hits = sum(label == rule.detected and float(score) > rule.score for label, score in found)
-            self._counted[position] += hits if rule.count == "boxes" else min(hits, 1)
+        for position, counting_rule in self._counting.items():
+            self._counted[position] += counting_rule.of_frame(found)
 
     def go_on(self, fold: int, seen: int, counted: Mapping[int, int]) -> None:
         """Take over what an earlier run has ``counted`` by rule position in the frames 1 to ``seen`` of a fold.
@@ -85,21 +81,21 @@ class Tally:
         if self.seen[fold] or not 0 <= seen <= self.frames:
             raise ValueError(f"cannot go on after frame {seen} of {self.frames}: {self.seen[fold]} were counted here")
         self.seen[fold] = seen
-        for position in self._rules:
+        for position in self._counting:
             self._counted[position] += counted[position]
 
     def bounds(self) -> dict[int, tuple[float, float]]:
-        """Position of each Detect rule -> lowest and highest count, averaged over folds, that is still possible."""
+        """Position of each rule that counts -> lowest and highest mean count over folds that is still possible."""
         folds = len(self.seen)
         unseen = folds * self.frames - sum(self.seen)
         return {
-            position: (counted / folds, (counted + most_missed(self._rules[position], unseen, self.most_boxes)) / folds)
+            position: (counted / folds, (counted + self._counting[position].most(unseen, self.most_boxes)) / folds)
             for position, counted in self._counted.items()
         }
 
 
 def tallies(
-    rules: Sequence[AnyRule],
+    rules: Sequence[Rule],
     frames_of_video: Mapping[str, int],
     most_boxes: int,
     detections_of_fold: Sequence[pd.DataFrame],
@@ -124,9 +120,8 @@ def tallies(
     }
     for fold, (detections, coverage) in enumerate(zip(detections_of_fold, coverage_of_fold, strict=True)):
         counted = {
-            position: count_bounds(detections, rule, videos, coverage)[0].astype(np.int64).tolist()
-            for position, rule in enumerate(rules)
-            if isinstance(rule, Detect)
+            position: count_bounds(detections, counted, videos, coverage)[0].astype(np.int64).tolist()
+            for position, counted in counting(rules).items()
         }
         for row, (video, tally) in enumerate(made.items()):
             tally.go_on(
@@ -146,7 +141,7 @@ def _seen(video: str, frames: int, coverage: Mapping[str, Coverage] | None) -> i
 def undecided(
     probabilities: NDArray[np.float64],
     bounds: Mapping[int, tuple[float, float]],
-    rules: Sequence[AnyRule],
+    rules: Sequence[Rule],
     classes: Sequence[str],
 ) -> bool:
     """Whether one clip needs more frames: the count of a rule that could change its label may still fall either way.
@@ -160,13 +155,13 @@ def undecided(
     scores = probabilities[None]
     labels = ranked(scores)[:, 0]
     for position, rule in enumerate(rules):
-        if isinstance(rule, Distrust):
-            labels = distrust(labels, scores, rule, classes)
-        elif isinstance(rule, Prefer):
-            labels = prefer(labels, scores, rule, classes)
-        elif changeable(labels, rule, classes).any():
+        counts = None
+        if rule.counted is not None:
+            if not rule.may_change(labels, classes).any():
+                continue
             low, high = bounds[position]
-            if not decided(low, high, rule):
+            if not rule.is_decided(low, high):
                 return True
-            labels = detect(labels, np.array([low]), rule, classes)
+            counts = np.array([low])
+        labels = rule.apply(labels, scores, counts, classes)
     return False

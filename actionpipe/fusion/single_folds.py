@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from actionpipe.competition.file import Competition
-from actionpipe.competition.rules.apply import ranked
+from actionpipe.competition.rules.base import ranked
 from actionpipe.fusion.fusion_inputs import read_truth
 from actionpipe.fusion.ladder import active, blend
 from actionpipe.fusion.probabilities import folds_found

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from actionpipe.competition.file import Competition
-from actionpipe.competition.rules.apply import needs_detections
+from actionpipe.competition.rules.sequence import needs_detections
 from actionpipe.data.video_index import read_index
 from actionpipe.errors import UserError
 from actionpipe.storage import atomic
@@ -69,7 +69,7 @@ def _known_to_inference(workspace: Workspace, competition: Competition, part: Pa
 def unreadable_to_detector(workspace: Workspace, competition: Competition) -> dict[str, str]:
     """Reason by name of the test videos that some fold's detector could not read, though they may have been scored."""
     reasons: dict[str, str] = {}
-    if competition.detector is not None and needs_detections(competition):
+    if competition.detector is not None and needs_detections(competition.rules):
         for fold in range(competition.folds.number):
             path = workspace.detections(competition.detector.name, fold, "test").with_suffix(".json")
             reasons |= atomic.entries_of((atomic.read_record(path) or {}).get("unreadable"), str)

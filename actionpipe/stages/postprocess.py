@@ -88,7 +88,7 @@ def _fuse(
     workspace: Workspace, written: Competition, competition_file: Path, *, as_written: bool
 ) -> tuple[dict[str, Any], list[Path]]:
     """Write everything; return what there is to say of it, as JSON values, and the files."""
-    from actionpipe.competition.rules.apply import apply_rules
+    from actionpipe.competition.rules.sequence import apply_rules
     from actionpipe.fusion.chosen import chosen
     from actionpipe.fusion.fusion_inputs import read_out_of_fold, read_test
     from actionpipe.fusion.ladder import blend

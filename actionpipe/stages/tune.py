@@ -111,10 +111,10 @@ def _detections(
     """
     import pandas as pd
 
-    from actionpipe.competition.rules.apply import needs_detections
+    from actionpipe.competition.rules.sequence import needs_detections
     from actionpipe.fusion.fusion_inputs import detections_of_folds
 
-    if competition.detector is None or not needs_detections(competition):
+    if competition.detector is None or not needs_detections(competition.rules):
         return None
     tables, coverages, _ = detections_of_folds(workspace, competition.detector, folds, "val")
     short = []

@@ -7,15 +7,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from actionpipe.competition.rules.apply import Labels, changeable, ranked
-from actionpipe.competition.rules.base import Detect, Distrust
+from actionpipe.competition.rules.base import Labels
 from actionpipe.metrics.tally import metric_of, tally
-from actionpipe.tuning.configuration import Configuration, Labeller, setting_of
+from actionpipe.tuning.configuration import Configuration, Labeller
 
-BELOWS = tuple(round(0.05 * step, 2) for step in range(1, 21))
-RANKS = (2, 3, 4, 5)
-COUNTS = 16
-"""At most so many counts are tried for each score: quantiles of those that occur."""
 FACTORS = tuple(round(2 ** (step / 4), 4) for step in range(-8, 9) if step)
 """Thresholds that are tried for a class: from a quarter to four times."""
 TENTHS = 10
@@ -119,20 +114,7 @@ class Trials:
 
     def _settings(self, part: Part) -> tuple[tuple[Option, ...], tuple[int, ...]]:
         rule = self.problem.competition.rules[part.index]
-        own = setting_of(rule)
-        if isinstance(rule, Distrust):
-            options = tuple((below,) for below in sorted({*BELOWS, *own}))
-            return options, (len(options),)
-        if not isinstance(rule, Detect):
-            ranks = {float(rank) for rank in RANKS if rank <= self.problem.classes}
-            options = tuple((rank,) for rank in sorted({*ranks, *own}))
-            return options, (len(options),)
-        table = self.problem.counts[part.index]
-        seen = np.unique(table.counts[table.counts > 0])
-        quantiles = np.quantile(seen, np.linspace(0, 1, COUNTS), method="nearest") if len(seen) else np.zeros(1)
-        # More than c - 1 is what tells c from less.
-        counts = sorted({0.0, own[1], *(float(np.floor(count)) for count in quantiles - 1)})
-        return tuple(product(table.scores, counts)), (len(table.scores), len(counts))
+        return rule.options(self.problem.classes, self.problem.counts.get(part.index))
 
     def _count_threshold(
         self, configuration: Configuration, part: Part, options: tuple[Option, ...]
@@ -158,26 +140,15 @@ class Trials:
         place, rule = self._place(configuration, part), problem.competition.rules[part.index]
         view = self.labeller.view(configuration.weights, configuration.thresholds)
         before = self.labeller.labels(replace(configuration, rules=configuration.rules[:place]))
-        label = names.index(rule.label)
-        if isinstance(rule, Distrust):
-            others = view.probabilities.copy()
-            others[:, label] = -1
-            new, may = ranked(others)[:, 0], before == label
-            mask = view.probabilities[:, label] < np.array(options)
-        elif isinstance(rule, Detect):
-            new, may = np.full_like(before, label), changeable(before, rule, names)
-            at_least = np.array([option[1] for option in options])
-            table = problem.counts[part.index]
-            rows = [table.scores.index(option[0]) for option in options]
-            mask = table.counts[rows] > at_least[:, None]
-        else:
-            new, may = np.full_like(before, label), before == names.index(rule.over)
-            rank = np.argmax(view.order == label, axis=1)  # 0 is the most probable
-            mask = (rank > 0) & (rank < np.array(options))
-        clips = np.flatnonzero(may)
+        changes = rule.changes(before, view.probabilities, problem.counts.get(part.index), options, names)
+        if changes is None:
+            base = self.base(configuration)
+            every = (self.labeller.labels(self.with_option(configuration, part, option)) for option in options)
+            return np.stack([self._count(labels) - base for labels in every])
+        clips = np.flatnonzero(changes.possible)
         # The rules after this one see the label that it leaves.
-        after = self.labeller.follow(view, new, configuration.rules[place:])
-        return self._sum(self.labeller.labels(configuration), after, clips, mask[:, clips])
+        after = self.labeller.follow(view, changes.labels, configuration.rules[place:])
+        return self._sum(self.labeller.labels(configuration), after, clips, changes.made[:, clips])
 
     def _sum(
         self, before: Labels, after: Labels, clips: NDArray[np.int64], mask: NDArray[np.bool_]

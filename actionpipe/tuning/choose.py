@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from actionpipe.competition.rules.apply import Labels
+from actionpipe.competition.rules.base import Labels
 from actionpipe.metrics.bootstrap import Bootstrap, Gain
 from actionpipe.metrics.tally import metric_of, tally
 from actionpipe.tuning.candidates import Option, Part, Trials
-from actionpipe.tuning.configuration import Configuration, setting_of, written
+from actionpipe.tuning.configuration import Configuration, written
 from actionpipe.tuning.pick import EQUAL, pick
 
 
@@ -129,7 +129,7 @@ class Chooser:
         trials = []
         for place in places:
             if part.kind == "rule":
-                setting = setting_of(self.problem.competition.rules[part.index])
+                setting = self.problem.competition.rules[part.index].setting
                 trials.append(self._map(fits, place, setting))
             trials.append(self._fit(fits, place))
         gains = [self._gain(labels, self._labels(trial), counted) for trial in trials]

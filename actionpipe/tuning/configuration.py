@@ -7,12 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionpipe.competition.file import Competition
-from actionpipe.competition.rules.apply import AnyRule, Labels, detect, distrust, prefer, ranked
-from actionpipe.competition.rules.base import Distrust, Prefer
+from actionpipe.competition.rules.base import Labels, Setting, ranked
 from actionpipe.tuning.problem import Problem
-
-Setting = tuple[float, ...]
-"""What can be tuned of a rule: (below,) of Distrust, (ranks,) of Prefer, (score, more_than) of Detect."""
 
 
 @dataclass(frozen=True)
@@ -27,22 +23,6 @@ class Configuration:
     """Position in the competition file, and setting, in the order in which they are applied."""
 
 
-def setting_of(rule: AnyRule) -> Setting:
-    """What can be tuned of a rule, as it is written."""
-    if isinstance(rule, Distrust):
-        return (rule.below,)
-    return (float(rule.ranks),) if isinstance(rule, Prefer) else (rule.score, float(rule.more_than))
-
-
-def rule_with(rule: AnyRule, setting: Setting) -> AnyRule:
-    """The rule with another setting."""
-    if isinstance(rule, Distrust):
-        return rule.model_copy(update={"below": setting[0]})
-    if isinstance(rule, Prefer):
-        return rule.model_copy(update={"ranks": int(setting[0])})
-    return rule.model_copy(update={"score": setting[0], "more_than": int(setting[1])})
-
-
 def written(problem: Problem) -> Configuration:
     """The configuration that the competition file holds."""
     competition = problem.competition
@@ -50,7 +30,7 @@ def written(problem: Problem) -> Configuration:
     return Configuration(
         tuple(weights[name] for name in problem.scores),
         tuple(competition.thresholds.get(label, 1.0) for label in competition.class_names),
-        tuple((position, setting_of(rule)) for position, rule in enumerate(competition.rules)),
+        tuple((position, rule.setting) for position, rule in enumerate(competition.rules)),
     )
 
 
@@ -66,7 +46,7 @@ def apply_to(configuration: Configuration, problem: Problem) -> Competition:
         for label, threshold in zip(competition.class_names, configuration.thresholds, strict=True)
         if threshold != 1
     }
-    rules = [rule_with(competition.rules[position], setting) for position, setting in configuration.rules]
+    rules = [competition.rules[position].with_setting(setting) for position, setting in configuration.rules]
     return competition.model_copy(update={"members": members, "thresholds": thresholds, "rules": rules})
 
 
@@ -118,17 +98,7 @@ class Labeller:
     def follow(self, view: View, labels: Labels, rules: tuple[tuple[int, Setting], ...]) -> Labels:
         """The labels after ``rules``, given those before."""
         for position, setting in rules:
-            rule = rule_with(self.problem.competition.rules[position], setting)
-            if isinstance(rule, Distrust):
-                labels = distrust(labels, view.probabilities, rule, self._names)
-            elif isinstance(rule, Prefer):
-                labels = prefer(labels, view.probabilities, rule, self._names)
-            else:
-                labels = detect(labels, self.counts(position, setting), rule, self._names)
+            rule = self.problem.competition.rules[position].with_setting(setting)
+            counts = None if rule.counted is None else self.problem.counts[position].above(rule.counted.score)
+            labels = rule.apply(labels, view.probabilities, counts, self._names)
         return labels
-
-    def counts(self, position: int, setting: Setting) -> NDArray[np.float64]:
-        """(N,) what the Detect rule at ``position`` counts with the score of ``setting``."""
-        table = self.problem.counts[position]
-        counts: NDArray[np.float64] = table.counts[table.scores.index(setting[0])]
-        return counts

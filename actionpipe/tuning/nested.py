@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from actionpipe.competition.rules.apply import Labels
+from actionpipe.competition.rules.base import Labels
 from actionpipe.metrics.bootstrap import Bootstrap
 from actionpipe.metrics.tally import metric_of, tally
 from actionpipe.tuning import CONFIDENCE

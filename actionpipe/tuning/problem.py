@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actionpipe.competition.file import Competition
-from actionpipe.competition.rules.base import Detect
+from actionpipe.competition.rules.base import Counted, Counts, counting
 from actionpipe.fusion.ladder import active
 from actionpipe.metrics.indices import class_indices
 
@@ -18,16 +18,6 @@ FOLDS = 5
 """So many parts are made of the clips of one or two folds, by group: fewer would leave too little to fit on."""
 SCORES = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Detector scores that are tried as thresholds, with the one that the rule was written with."""
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What a Detect rule counts in each clip, for several thresholds on the score."""
-
-    scores: tuple[float, ...]
-    """(S,) in rising order."""
-    counts: NDArray[np.float64]
-    """(S, N), 0 or more."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,7 @@ class Problem:
     """(N,) clips of one group are alike."""
     videos: list[str]
     counts: dict[int, Counts]
-    """Position of each Detect rule -> its counts."""
+    """Position of each rule that counts -> its counts."""
 
     @property
     def classes(self) -> int:
@@ -72,16 +62,15 @@ def make_problem(
         scores: member -> float64 (N, C) by video; each member with a weight above 0.
         splits: by video: label (class name), fold and group of each of the N clips.
         detections: all boxes that the detectors have found in these clips, each by the model that did not see it, as
-            ``evidence.read_detections`` gives them; None when there is no Detect rule.
+            ``evidence.read_detections`` gives them; None when no rule counts.
     """
     videos, classes = list(splits.index), competition.class_names
     group = splits["group"].to_numpy(dtype=object)
     labels = list(splits["label"])
     counts = {}
-    for position, rule in enumerate(competition.rules):
-        if isinstance(rule, Detect):
-            assert detections is not None
-            counts[position] = count_all(detections, rule, videos)
+    for position, counted in counting(competition.rules).items():
+        assert detections is not None
+        counts[position] = count_all(detections, counted, videos)
     return Problem(
         competition,
         {member.name: scores[member.name].loc[videos, classes].to_numpy(np.float64) for member in active(competition)},
@@ -106,15 +95,15 @@ def parts_of(labels: Sequence[str], groups: Sequence[str], folds: NDArray[np.int
     return np.array(assign_folds(labels, groups, number, seed), np.int64)
 
 
-def count_all(detections: pd.DataFrame, rule: Detect, videos: Sequence[str]) -> Counts:
-    """The rule's counts in every video for each of ``SCORES`` and its own threshold."""
-    scores = tuple(sorted({*SCORES, rule.score}))
-    hits = detections[(detections["label"] == rule.detected) & (detections["score"] > scores[0])]
+def count_all(detections: pd.DataFrame, counted: Counted, videos: Sequence[str]) -> Counts:
+    """What is counted in every video for each of ``SCORES`` and the score that was written."""
+    scores = tuple(sorted({*SCORES, counted.score}))
+    hits = detections[(detections["label"] == counted.detected) & (detections["score"] > scores[0])]
     row_of_video = {video: row for row, video in enumerate(videos)}
     row = hits["video"].map(row_of_video)
     hits, rows = hits[row.notna()], row[row.notna()].to_numpy(np.int64)
     score = hits["score"].to_numpy(np.float64)
-    if rule.count == "frames":
+    if counted.unit == "frames":
         # Of each frame only its best box decides whether the frame counts.
         best = pd.DataFrame({"row": rows, "frame": hits["frame"].to_numpy(), "score": score})
         best = best.groupby(["row", "frame"], sort=False)["score"].max().reset_index()

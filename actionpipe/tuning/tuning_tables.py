@@ -6,10 +6,10 @@ import pandas as pd
 import yaml
 
 from actionpipe.competition.file import Competition
-from actionpipe.competition.rules.apply import describe
+from actionpipe.competition.rules.sequence import needs_detections
 from actionpipe.tuning.candidates import Part
 from actionpipe.tuning.choose import Choice, Step
-from actionpipe.tuning.configuration import Configuration, apply_to, rule_with
+from actionpipe.tuning.configuration import Configuration, apply_to
 from actionpipe.tuning.problem import Problem
 
 COLUMNS = [
@@ -82,7 +82,7 @@ def instructions(competition: Competition, data: str, competition_flag: str, fol
         "What it needs:",
         *(f"  {data}/results/{one.name}/fold{{{_join(folds)}}}/best.pth  weight {one.weight:g}" for one in used),
     ]
-    if competition.detector is not None and any(rule.kind == "detect" for rule in competition.rules):
+    if competition.detector is not None and needs_detections(competition.rules):
         lines.append(f"  {data}/results/{competition.detector.name}/fold{{{_join(folds)}}}/best.pth")
     if unused:
         lines.append(f"  (not used: {', '.join(unused)})")
@@ -90,7 +90,7 @@ def instructions(competition: Competition, data: str, competition_flag: str, fol
     if competition.thresholds:
         words = ", ".join(f"{label} by {value:g}" for label, value in competition.thresholds.items())
         lines.append(f"  probabilities are divided: {words}")
-    lines += [f"  {number}. {describe(rule)}" for number, rule in enumerate(competition.rules, 1)]
+    lines += [f"  {number}. {rule.describe()}" for number, rule in enumerate(competition.rules, 1)]
     if not competition.rules:
         lines.append("  the most probable class; no rule was worth keeping")
     return "\n".join(lines) + "\n"
@@ -115,7 +115,9 @@ def _setting(problem: Problem, step: Step) -> str:
     if part.kind == "rule":
         settings = dict(tried.rules)
         rule = competition.rules[part.index]
-        return describe(rule_with(rule, settings[part.index])) if part.index in settings else "none is better than none"
+        return (
+            rule.with_setting(settings[part.index]).describe() if part.index in settings else "none is better than none"
+        )
     if part.kind == "written":
         return f"{_weights(problem, tried)}; {len(competition.thresholds)} thresholds, {len(competition.rules)} rules"
     return _weights(problem, tried)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionpipe.competition.rules.base import Detect, Distrust
+from actionpipe.competition.rules.detect import Detect
+from actionpipe.competition.rules.distrust import Distrust
 from actionpipe.errors import UserError
 from actionpipe.fusion.coverage import Coverage
 from actionpipe.fusion.evidence import COLUMNS, count_evidence, read_detections

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actionpipe.competition.file import Competition
-from actionpipe.competition.rules.apply import apply_rules
+from actionpipe.competition.rules.sequence import apply_rules
 from actionpipe.errors import UserError
 from actionpipe.fusion.ladder import STEP_COLUMNS, VALUE_COLUMNS, ladder
 from actionpipe.fusion.scores import ensemble

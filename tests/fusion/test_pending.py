@@ -9,8 +9,11 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from actionpipe.competition.rules.apply import AnyRule, apply_rules_stepwise
-from actionpipe.competition.rules.base import Detect, Distrust, Prefer
+from actionpipe.competition.rules.base import Rule
+from actionpipe.competition.rules.detect import Detect
+from actionpipe.competition.rules.distrust import Distrust
+from actionpipe.competition.rules.prefer import Prefer
+from actionpipe.competition.rules.sequence import apply_rules_stepwise
 from actionpipe.errors import UserError
 from actionpipe.fusion.coverage import Coverage
 from actionpipe.fusion.evidence import COLUMNS, count_evidence
@@ -26,7 +29,7 @@ class Clips:
     """A whole problem: ``found[clip][fold][frame - 1]`` are the boxes that looking there would give."""
 
     classes: list[str]
-    rules: list[AnyRule]
+    rules: list[Rule]
     most_boxes: int
     probabilities: pd.DataFrame
     found: list[list[list[Boxes]]]
@@ -213,7 +216,7 @@ WALKS, RESTS = np.array([0.8, 0.1, 0.1]), np.array([0.1, 0.1, 0.8])
 TOY = ["walk", "kick", "rest"]
 
 
-def needs(probabilities: np.ndarray, rules: list[AnyRule], tally: Tally) -> bool:
+def needs(probabilities: np.ndarray, rules: list[Rule], tally: Tally) -> bool:
     return undecided(probabilities, tally.bounds(), rules, TOY)
 
 

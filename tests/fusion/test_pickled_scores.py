@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actionpipe.competition.rules.base import Detect
+from actionpipe.competition.rules.detect import Detect
 from actionpipe.errors import UserError
 from actionpipe.fusion.evidence import count_evidence
 from actionpipe.fusion.pickled_scores import frames_of_coco, read_classifier_dump, read_detector_dump, read_pickle

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actionpipe.competition.file import load
-from actionpipe.competition.rules.apply import apply_rules
+from actionpipe.competition.rules.sequence import apply_rules
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.fusion.coverage import Coverage, write_coverage
 from actionpipe.fusion.evidence import COLUMNS

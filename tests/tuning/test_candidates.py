@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from planted import CLASSES, COMPETITION, draw, planted
 
 from actionpipe.competition.file import Competition
-from actionpipe.competition.rules.apply import apply_rules
+from actionpipe.competition.rules.sequence import apply_rules
 from actionpipe.fusion.evidence import count_evidence
 from actionpipe.fusion.ladder import blend
 from actionpipe.metrics.tally import tally

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actionpipe.competition.rules.apply import AnyRule, describe, ranked
-from actionpipe.competition.rules.base import Detect
+from actionpipe.competition.rules.base import Rule, counting, ranked
 from actionpipe.fusion.evidence import count_evidence
 from actionpipe.runtime.engines import Precision
 
@@ -88,7 +87,7 @@ class ScoreAgreement:
 
 @dataclass(frozen=True)
 class RuleAgreement:
-    """What a Detect rule counts in the frames compared, by both sides."""
+    """What a rule counts in the frames compared, by both sides."""
 
     rule: int
     """Position among the rules, from 1."""
@@ -201,17 +200,16 @@ def match_boxes(boxes: pd.DataFrame, reference: pd.DataFrame) -> Matches:
 
 
 def compare_counts(
-    boxes: pd.DataFrame, reference: pd.DataFrame, rules: Sequence[AnyRule], videos: Sequence[str]
+    boxes: pd.DataFrame, reference: pd.DataFrame, rules: Sequence[Rule], videos: Sequence[str]
 ) -> list[RuleAgreement]:
-    """What each Detect rule counts in the ``videos`` by both sides' boxes, and where it decides otherwise."""
+    """What each rule that counts finds in the ``videos`` by both sides' boxes, and where it decides otherwise."""
     counts, wanted = (count_evidence([table], rules, videos) for table in (boxes, reference))
     found = []
-    for position, rule in enumerate(rules):
-        if isinstance(rule, Detect):
-            fires, should = counts[position] > rule.more_than, wanted[position] > rule.more_than
-            totals = int(counts[position].sum()), int(wanted[position].sum())
-            otherwise = [str(video) for video in counts.index[fires != should]]
-            found.append(RuleAgreement(position + 1, describe(rule), *totals, len(videos), otherwise))
+    for position in counting(rules):
+        ours, theirs = counts[position].to_numpy(), wanted[position].to_numpy()
+        otherwise = [str(video) for video in counts.index[~rules[position].agrees(ours, theirs)]]
+        totals = int(ours.sum()), int(theirs.sum())
+        found.append(RuleAgreement(position + 1, rules[position].describe(), *totals, len(videos), otherwise))
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from actionpipe.competition.file import Competition
-from actionpipe.competition.rules.apply import apply_rules, needs_detections
+from actionpipe.competition.rules.sequence import apply_rules, needs_detections
 from actionpipe.errors import UserError
 from actionpipe.fusion.evidence import count_evidence
 from actionpipe.fusion.fusion_inputs import detections_of_folds
@@ -94,13 +94,13 @@ def _other_scores(
 def _evidence(
     workspace: Workspace, competition: Competition, fold: int, scored: Scored, videos: Sequence[str]
 ) -> pd.DataFrame | None:
-    """What the Detect rules count in the ``videos`` by the tables on disk; None when there is no such rule.
+    """What the rules count in the ``videos`` by the tables on disk; None when there is no such rule.
 
     Raises:
         UserError: there is no table of detections, or one is wrong.
     """
     detector = competition.detector
-    if detector is None or not needs_detections(competition):
+    if detector is None or not needs_detections(competition.rules):
         return None
     numbers = range(competition.folds.number) if scored == "test" else [fold]
     path_of_fold = {number: workspace.detections(detector.name, number, scored) for number in numbers}

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actionpipe.competition.rules.base import Detect, Prefer
+from actionpipe.competition.rules.detect import Detect
+from actionpipe.competition.rules.prefer import Prefer
 from actionpipe.fusion.evidence import COLUMNS
 from actionpipe.inference.parity.agreement import (
     PROMISES,

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from actionpipe.competition.file import DEFAULT, Competition, load
-from actionpipe.competition.rules.apply import apply_rules, apply_rules_stepwise, describe, distrust, prefer, ranked
-from actionpipe.competition.rules.base import Detect, Distrust, Prefer
+from actionpipe.competition.rules.base import ranked
+from actionpipe.competition.rules.detect import Detect
+from actionpipe.competition.rules.distrust import Distrust
+from actionpipe.competition.rules.prefer import Prefer
+from actionpipe.competition.rules.sequence import apply_rules, apply_rules_stepwise
 from actionpipe.errors import UserError
 
 ORIGINAL: Competition = load(DEFAULT)
@@ -163,14 +166,14 @@ def test_ties_stand_in_class_order() -> None:
 def test_distrust_takes_the_best_other_class_even_when_the_label_was_not_first() -> None:
     p = np.array([[0.2, 0.5, 0.3]])
     rule = Distrust(kind="distrust", label="a", below=0.3)
-    assert distrust(np.array([0]), p, rule, ["a", "b", "c"]).tolist() == [1]
+    assert rule.apply(np.array([0]), p, None, ["a", "b", "c"]).tolist() == [1]
 
 
 def test_prefer_needs_a_runner_up_not_the_first() -> None:
     # The label stands first by probability, a rule before has overruled it: ranks 2 to 3 do not hold it.
     p = np.array([[0.6, 0.3, 0.1]])
     rule = Prefer(kind="prefer", label="a", over="b", ranks=3)
-    assert prefer(np.array([1]), p, rule, ["a", "b", "c"]).tolist() == [1]
+    assert rule.apply(np.array([1]), p, None, ["a", "b", "c"]).tolist() == [1]
 
 
 def test_missing_counts_are_an_error_that_names_the_rule_or_the_video() -> None:
@@ -199,7 +202,7 @@ def test_an_unknown_count_is_an_error_only_where_it_matters() -> None:
 
 
 def test_rules_in_words_hold_all_their_arguments() -> None:
-    words = [describe(rule) for rule in ORIGINAL.rules]
+    words = [rule.describe() for rule in ORIGINAL.rules]
     assert words[0] == "distrust putup_umbrella below 0.95"
     assert "driveway_walk" in words[1] and "jay_walk" in words[1] and "3" in words[1]
     assert all(part in words[6] for part in ("ride_kick", "driveway_walk or jay_walk", "20 boxes", "0.9"))
