@@ -36,16 +36,20 @@ class Table(Data):
     """Column names of ``train.csv`` and ``sample_submission.csv``."""
 
     video: str = "video_filename"
+    """The column of the videos' names, in both tables."""
     label: str = "class"
+    """The column of the classes, in both tables."""
     group: str | None = None
-    """Clips with the same value never stand in two folds."""
+    """A column of ``train.csv``, such as the scene; clips with the same value never stand in two folds."""
 
 
 class Folds(Data):
     """How the training clips are cut into folds."""
 
     number: int = Field(default=5, ge=2, le=1000)
+    """Into so many folds the training clips are cut."""
     seed: int = Field(default=42, ge=0, lt=2**32)
+    """Decides the cut, and what training draws."""
     train: list[int] | Literal["all"] = Field(default_factory=lambda: [0])
     """The folds that ``train.sh`` trains when it is not told."""
 
@@ -66,15 +70,20 @@ class Oversampling(Data):
     """Classes whose clips stand ``times`` times in the oversampled list."""
 
     classes: list[str] = Field(default_factory=list)
+    """The classes to oversample."""
     times: int = Field(default=3, ge=1, le=1000)
+    """How often each of their clips stands in the list."""
 
 
 class Member(Data):
     """One classifier of the ensemble."""
 
     name: Name
+    """Names its folder below ``results`` and its score tables."""
     recipe: RecipeName
+    """How it is trained and tested: a shipped recipe, one of mmaction2's, or one in a folder of ``--recipes``."""
     clips: Literal["plain", "oversampled"] = "plain"
+    """The list that it is trained on."""
     weight: float = Field(default=1.0, ge=0, le=1e6)
     """Its share of the ensemble; one with 0 is trained and scored and only has a rung of the ladder."""
     augment: bool = True
@@ -91,8 +100,11 @@ class Detector(Data):
     """The object detector whose findings the rules may use."""
 
     name: Name = "detector"
+    """Names its folder below ``results`` and its detections."""
     recipe: RecipeName
+    """How it is trained and tested."""
     classes: list[str] = Field(min_length=1)
+    """What it detects; rules name these."""
     boxes: FilePath = Path("train_boxes.csv")
     """A table (video, frame, class, xmin, ymin, xmax, ymax) or a COCO .json; relative to DATA."""
     background_frames: int = Field(default=0, ge=0, le=10**6)
@@ -100,8 +112,11 @@ class Detector(Data):
     every: int = Field(default=1, ge=1, le=10**6)
     """Of the frames with boxes of a clip, only every so many-th is used: neighbours look alike."""
     checkpoint: FilePath | None = None
+    """Weights to detect with when none were trained here; relative to DATA."""
     weights: Literal["scratch"] | FilePath | None = None
+    """Starting weights (relative to DATA) in place of the recipe's own; ``scratch`` starts from random weights."""
     overrides: dict[str, Any] = Field(default_factory=dict)
+    """Dotted keys of the recipe and their values, as ``--cfg-options`` takes them."""
 
     @field_validator("classes")
     @classmethod
@@ -116,19 +131,28 @@ class Competition(Data):
     """One competition. ``classes`` in this order are the columns of every score table."""
 
     name: Name
+    """Of the competition."""
     classes: list[str] | Literal["auto"]
+    """In the order of the score columns; ``auto`` takes the labels of ``train.csv``, numbers by value, else sorted."""
     table: Table = Table()
+    """The columns of the user's tables."""
     metric: Literal["macro_f1", "weighted_f1", "micro_f1", "accuracy", "mean_class_accuracy"] = "macro_f1"
+    """What is to be as good as it can be: the best epoch, the decisions of ``tune`` and the ladder go by it."""
     folds: Folds = Folds()
+    """How the training clips are cut."""
     oversampling: Oversampling = Oversampling()
+    """What stands several times in the list of oversampled members."""
     members: list[Member] = Field(min_length=1)
+    """The classifiers whose probabilities are averaged."""
     detector: Detector | None = None
+    """The detector, where rules count what it finds."""
     fallback: str | None = None
     """The label of a test video that cannot be read; the most frequent training label when not named."""
     thresholds: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
     """A class's probability is divided by its threshold, 1 when not named, before classes are compared: below 1 the
     class is chosen sooner. Rules see the probabilities after that, brought back to sum up to 1."""
     rules: list[AnyRule] = Field(default_factory=list)
+    """Applied in order, each to the labels that the one before has left."""
 
     @field_validator("classes")
     @classmethod

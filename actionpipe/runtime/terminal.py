@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+MOST_HIGHLIGHTED = 10_000
+"""Letters of a text in which rich looks for numbers and the like: the time that takes grows with their square."""
 _UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters (which could move the cursor or hide lines), turned writing, and bytes that are not UTF-8."""
 
@@ -42,6 +44,8 @@ def console(**options: Any) -> "Console":
 
     class Plain(Console):
         def render_str(self, text: str, **how: Any) -> Text:  # all text of prints and tables comes through here
+            if len(text) > MOST_HIGHLIGHTED:
+                how["highlight"] = False
             return super().render_str(plain(text), **how)
 
     return Plain(markup=False, emoji=False, **options)

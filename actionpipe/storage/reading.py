@@ -34,6 +34,9 @@ MOST_NODES = 1_000_000
 """Values of a YAML file, those that an alias repeats counted each time."""
 MOST_DIGITS = 18
 """Of a whole number: it fits into 64 bits."""
+MOST_DIGITS_OF_A_NUMBER = 300
+"""Of any number in JSON: it can still be taken for a float."""
+_LONG_NUMBER = re.compile(rf"\d{{{MOST_DIGITS_OF_A_NUMBER + 1}}}")
 MOST_COLUMNS = 50_000
 """Of a table; one of scores has a column a class."""
 MOST_NAME_BYTES = 255
@@ -238,18 +241,24 @@ def parse_json(text: str, path: Path | str, advice: str = "", *, any_text: bool 
     """The value of a JSON text; ``path`` is for the message.
 
     Raises:
-        FileFaultError: it is not JSON, or it is nested more than ``MOST_DEPTH`` deep.
+        FileFaultError: it is not JSON, nested more than ``MOST_DEPTH`` deep, or has a number that no float can be.
     """
     if _is_deep(text):
         raise _fault(path, f"is not JSON that is read: it is nested more than {MOST_DEPTH} deep", advice)
     with explained(path, "JSON", advice):
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_json_int) if _LONG_NUMBER.search(text) else json.loads(text)
         if not any_text and _HALF_LETTER.search(text):
             try:
                 json.dumps(value, ensure_ascii=False).encode()
             except UnicodeEncodeError as error:
                 raise ValueError(f"half a letter (a lone surrogate): {error.object[error.start]!r}") from None
         return value
+
+
+def _json_int(text: str) -> int:
+    if len(text) > MOST_DIGITS_OF_A_NUMBER:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
 
 
 def read_yaml(path: Path, advice: str = "") -> Any:

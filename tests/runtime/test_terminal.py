@@ -27,6 +27,13 @@ def test_names_are_printed_as_they_are(name):
         assert text + name in file.getvalue()
 
 
+@pytest.mark.timeout(20)
+def test_a_long_text_is_printed_in_time_that_grows_with_it():
+    file = io.StringIO()
+    terminal.console(file=file, width=80).print("a" * 1_000_000, soft_wrap=True)  # rich took minutes for a fifth of it
+    assert file.getvalue() == "a" * 1_000_000 + "\n"
+
+
 @pytest.mark.parametrize("name", ["\x1b[2J", "\x1b]0;title\x07", "a\rb", "\x9b2J", "\u202etxt"])
 def test_no_name_steers_the_terminal(name):
     file = io.StringIO()

@@ -103,6 +103,7 @@ def test_text_has_no_byte_order_mark_and_plain_line_ends(tmp_path):
         ("[" * 65 + "]" * 65, "nested more than 64 deep"),
         ('{"a":' * 5000 + "1" + "}" * 5000, "nested more than 64 deep"),
         ("9" * 5000, "not JSON"),
+        ('{"seconds": ' + "9" * 301 + "}", "a number of 301 digits"),
         ('{"a": 1', "not JSON"),
         ("", "not JSON"),
         ('{"a": "\\ud800"}', "lone surrogate"),
@@ -113,6 +114,11 @@ def test_text_has_no_byte_order_mark_and_plain_line_ends(tmp_path):
 )
 def test_json_that_is_refused(tmp_path, text, word):
     assert word in refused(file(tmp_path, text), read_json)
+
+
+def test_the_largest_whole_number_that_json_may_have_is_still_a_float(tmp_path):
+    text = '{"a": ' + "9" * 300 + ', "b": "' + "9" * 400 + '"}'
+    assert float(read_json(file(tmp_path, text))["a"]) == pytest.approx(1e300)
 
 
 def test_letters_beyond_16_bits_are_no_half_letters(tmp_path):

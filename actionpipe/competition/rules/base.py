@@ -82,6 +82,7 @@ class Rule(Data):
     """A fusion rule: a pure function from labels to labels."""
 
     kind: str
+    """What it does: the name of its kind."""
     label: str
     """The class that the rule is about."""
 

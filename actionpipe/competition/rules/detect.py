@@ -30,14 +30,19 @@ class Detect(Rule):
     """A label in ``when`` becomes ``label`` when the detector finds more than ``more_than`` boxes (or frames)."""
 
     kind: Literal["detect"]
+    """``detect``"""
     label: str
+    """What it becomes."""
     when: list[str] = Field(min_length=1)
+    """The labels that may become it."""
     detected: str
     """The detector's class to count."""
     score: Probability
     """Only boxes with a score strictly above this count."""
     more_than: int = Field(ge=0, le=10**9)
+    """It fires when the mean count over the detector's folds is strictly above this."""
     count: Literal["boxes", "frames"] = "boxes"
+    """Whether every box counts, or every frame with one."""
 
     tuned: ClassVar[tuple[str, ...]] = ("score", "more_than")
 

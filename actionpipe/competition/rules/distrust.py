@@ -27,8 +27,11 @@ class Distrust(Rule):
     """``label`` with a probability below ``below`` becomes the most probable other class."""
 
     kind: Literal["distrust"]
+    """``distrust``"""
     label: str
+    """The label to doubt."""
     below: Probability
+    """It is doubted with a probability strictly below this."""
 
     tuned: ClassVar[tuple[str, ...]] = ("below",)
 

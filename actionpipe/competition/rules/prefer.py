@@ -18,9 +18,13 @@ class Prefer(Rule):
     """``over`` becomes ``label`` when ``label`` is among the runners-up: ranks 2 to ``ranks`` by probability."""
 
     kind: Literal["prefer"]
+    """``prefer``"""
     label: str
+    """What it becomes."""
     over: str
+    """The label that gives way."""
     ranks: int = Field(default=3, ge=2, le=10**6)
+    """Among so many first ranks by probability ``label`` must stand, but not at the first."""
 
     tuned: ClassVar[tuple[str, ...]] = ("ranks",)
 

@@ -164,7 +164,7 @@ def test_an_unknown_kind_is_refused_by_name(tmp_path):
     data = write_workspace(tmp_path / "data", ["t0.mp4"])
     content = yaml.safe_load((data / "competition.yaml").read_text())
     (data / "competition.yaml").write_text(yaml.safe_dump({**content, "rules": RULES}))
-    with pytest.raises(UserError, match="'absent'.*'distrust'") as refused:
+    with pytest.raises(UserError, match=r"'absent'.*'distrust'") as refused:
         load(data / "competition.yaml")
     assert "rules.0" in str(refused.value)
 
