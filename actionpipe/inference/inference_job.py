@@ -4,21 +4,14 @@ Reads checkpoints, lists and frames or videos. Writes ``results/scores/*.csv`` a
 with a JSON beside it that says what it was made from.
 """
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
-from actionpipe.competition import file as competitions
-from actionpipe.data.user_tables import resolve_competition
-from actionpipe.fusion.chosen import chosen
 from actionpipe.inference import reference
 from actionpipe.inference.detect_frames import detect, groups_of, is_decided
-from actionpipe.inference.protocol import Protocol
+from actionpipe.inference.job import InferenceJob
 from actionpipe.inference.score_clips import score
 from actionpipe.inference.setting import Setting
-from actionpipe.inference.tasks import Task, from_json, is_current
-from actionpipe.runtime.engines import Engine
-from actionpipe.storage.workspace import Workspace
+from actionpipe.inference.tasks import Task, is_current
 from actionpipe.training.train_job import end_process, start_processes
 
 
@@ -39,26 +32,21 @@ def work_off(tasks: Sequence[Task], setting: Setting) -> None:
 
 
 def run_job(argument: str) -> None:
-    """Do what the inference stage wrote into ``argument`` (JSON)."""
+    """Do what the inference stage wrote into ``argument`` (``InferenceJob`` as JSON)."""
     import torch
 
     from actionpipe.openmmlab import activation, registration
 
     activation.activate()
     registration.register()
-    job = json.loads(argument)
-    start_processes(job["device"])
-    workspace = Workspace(Path(job["data"]))
-    competition = resolve_competition(workspace, competitions.load(Path(job["competition"])))
-    engine = Engine(**job["engine"])
+    job = InferenceJob.from_json(argument)
+    engine = job.setting.engine
+    start_processes(engine.device)
     if engine.name != "reference":
         torch.set_num_threads(engine.threads)
         # fp32 is to mean that: by default cuDNN rounds the factors of its convolutions to 10 bits.
         torch.backends.cudnn.allow_tf32 = engine.precision != "fp32"
-    videos = None if job["videos"] is None else Path(job["videos"])
-    fused = chosen(workspace, competition, as_written=job["as_written"]).competition
-    setting = Setting(workspace, fused, engine, videos, tuple(job["exhaustive"]), Protocol(**job["protocol"]))
-    work_off(from_json(job["tasks"]), setting)
+    work_off(job.tasks, job.setting)
 
 
 def main() -> None:

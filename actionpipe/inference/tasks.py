@@ -1,8 +1,6 @@
 """What inference has to do: one task a checkpoint and a set of clips, and whether its table is there and current."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,13 +96,3 @@ def is_current(task: Task, inputs: dict[str, Any]) -> bool:
     if made is None or not Path(task.output).exists():
         return False
     return bool(made.get("inputs") == inputs and made.get("digest") == digest(Path(task.output)))
-
-
-def to_json(tasks: Sequence[Task]) -> str:
-    """Tasks as text, for the processes that work on them."""
-    return json.dumps([asdict(task) for task in tasks])
-
-
-def from_json(text: str) -> list[Task]:
-    """The inverse of ``to_json``."""
-    return [Task(**task) for task in json.loads(text)]

@@ -4,7 +4,6 @@
 the tables of scores and detections. It writes a report as JSON where ``--out`` says.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,13 +59,14 @@ def check_parity(
         UserError: no such member, fold, engine or device, no checkpoint, or no list.
     """
     from actionpipe.data.user_tables import resolve_competition
+    from actionpipe.inference.job import InferenceJob
     from actionpipe.inference.parity.compare import Request
-    from actionpipe.inference.tasks import to_json
+    from actionpipe.inference.setting import Setting
     from actionpipe.runtime.engines import choose_engine
 
     workspace = Workspace(data)
-    path = competitions.find(data, competition_file)
-    competition = resolve_competition(workspace, competitions.load(path))
+    written = competitions.load(competitions.find(data, competition_file))
+    competition = resolve_competition(workspace, written)
     processes = _one_process(device)
     chosen = choose_engine(engine, precision, processes)
     if chosen.name == "reference":
@@ -74,16 +74,8 @@ def check_parity(
     if videos is not None and scored != "test":
         raise UserError("--videos reads test clips; leave it away, or take --scored test")
     tasks = tasks_of(workspace, competition, member, fold, scored)
-    request = Request(
-        str(data),
-        str(path),
-        asdict(chosen),
-        to_json(tasks),
-        clips,
-        frames,
-        None if videos is None else str(videos),
-        None if out is None else str(out),
-    )
+    job = InferenceJob(Setting(workspace, competition, chosen, videos), tuple(tasks))
+    request = Request(job, clips, frames, out)
     status = processes.run("actionpipe.inference.parity.compare", request.to_json())
     return ExitCode(status) if status in list(ExitCode) else ExitCode.FAILED
 

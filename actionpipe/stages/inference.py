@@ -5,18 +5,15 @@ Reads the lists of preprocess.py and the frames, or the test videos themselves, 
 Writes ``results/scores/``, ``results/detections/`` and, by postprocess, ``results/final.csv``.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from actionpipe.competition import file as competitions
 from actionpipe.errors import ExitCode, UserError
 from actionpipe.inference.protocol import Protocol, parse_protocol
-from actionpipe.inference.tasks import Task, plan, to_json
+from actionpipe.inference.tasks import plan
 from actionpipe.runtime.processes import Processes, choose, failed
 from actionpipe.stages.flags import (
     AllowUnreadable,
@@ -35,7 +32,7 @@ from actionpipe.storage import locks
 from actionpipe.storage.workspace import Scored, Workspace
 
 if TYPE_CHECKING:
-    from actionpipe.inference.setting import Setting
+    from actionpipe.inference.job import InferenceJob
 
 
 @locks.one_at_a_time("inference", lambda given: locks.inference_lock(given["data"]), first_node_only=True)
@@ -86,6 +83,7 @@ def infer(
     """
     from actionpipe.data.user_tables import resolve_competition
     from actionpipe.fusion.chosen import chosen as fusion_of
+    from actionpipe.inference.job import InferenceJob
     from actionpipe.inference.setting import Setting
     from actionpipe.runtime.engines import choose_engine
     from actionpipe.stages.postprocess import postprocess
@@ -105,33 +103,22 @@ def infer(
     if tune and as_written:
         raise UserError("--tune chooses how to fuse and --as-written leaves that aside; leave one of them away")
     tasks = plan(workspace, competition, folds, direct=videos is not None)
-    job = {
-        "data": str(data),
-        "competition": str(path),
-        "device": processes.device,
-        "engine": asdict(chosen),
-        "videos": None if videos is None else str(videos),
-        "protocol": asdict(protocol),
-        "as_written": as_written or tune,
-    }
     every: tuple[Scored, ...] = ("test", "val") if exhaustive else ()
     if tune:
         # Rules are chosen before the test clips are looked at: what these need depends on the rules.
         held_out = [task for task in tasks if task.scored == "val" or task.kind == "clips"]
         setting = Setting(workspace, competition, chosen, videos, ("val", *every), protocol)
-        _make(held_out, setting, processes, job, "inference_tune", is_told=is_told)
+        _make(InferenceJob(setting, tuple(held_out)), processes, path, "inference_tune", is_told=is_told)
         tune_fusion(data, competition_file)
     fused = fusion_of(workspace, competition, as_written=as_written).competition
     rest = [task for task in tasks if not tune or task not in held_out]
     setting = Setting(workspace, fused, chosen, videos, every, protocol)
-    _make(rest, setting, processes, {**job, "as_written": as_written}, "inference", is_told=is_told)
+    _make(InferenceJob(setting, tuple(rest)), processes, path, "inference", is_told=is_told)
     return postprocess(data, competition_file, as_written=as_written, ladder=ladder, allow_unreadable=allow_unreadable)
 
 
-def _make(
-    tasks: Sequence[Task], setting: "Setting", processes: Processes, job: Mapping[str, Any], note: str, *, is_told: bool
-) -> None:
-    """Make the tables of the tasks that are not there, out of date, or do not go far enough; then note that they are.
+def _make(job: "InferenceJob", processes: Processes, competition_file: Path, note: str, *, is_told: bool) -> None:
+    """Make the tables of the job that are not there, out of date, or do not go far enough; then note that they are.
 
     Raises:
         UserError: a process stopped, which has said why; or a checkpoint has the classes in another order.
@@ -139,7 +126,8 @@ def _make(
     from actionpipe.inference.class_order import check_class_order
     from actionpipe.inference.up_to_date import Noted, count_current
 
-    noted = Noted(note, tasks, setting, Path(job["competition"]))
+    tasks, setting = job.tasks, job.setting
+    noted = Noted(note, tasks, setting, competition_file)
     is_noted = noted.holds()
     current = len(tasks) if is_noted else count_current(tasks, setting)
     engine = setting.engine
@@ -148,8 +136,7 @@ def _make(
     if current < len(tasks):
         for line in check_class_order(tasks, setting.workspace, setting.competition, is_told=is_told):
             print(f"note: {line}", flush=True)
-        content = {**job, "exhaustive": setting.exhaustive, "tasks": to_json(tasks)}
-        if (status := processes.run("actionpipe.inference.inference_job", json.dumps(content))) != 0:
+        if (status := processes.run("actionpipe.inference.inference_job", job.to_json())) != 0:
             raise failed("inference", status)
     if not is_noted:
         noted.write()

@@ -9,7 +9,7 @@ from actionpipe.competition.file import load
 from actionpipe.errors import UserError
 from actionpipe.inference import setting
 from actionpipe.inference.setting import Setting
-from actionpipe.inference.tasks import from_json, is_current, plan, to_json
+from actionpipe.inference.tasks import is_current, plan
 from actionpipe.runtime.engines import Engine
 from actionpipe.storage.atomic import digest
 
@@ -91,11 +91,6 @@ def test_a_run_that_was_cut_short_is_pointed_out(given, capsys):
     path.with_name("done.json").write_text("{}")
     planned(given)
     assert "not trained to the end" not in capsys.readouterr().out
-
-
-def test_tasks_survive_the_way_to_the_processes(given):
-    tasks = planned(given)
-    assert from_json(to_json(tasks)) == tasks
 
 
 def write_table_of(task, inputs):

@@ -8,47 +8,46 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from actionpipe.competition import file as competitions
-from actionpipe.data.user_tables import resolve_competition
 from actionpipe.errors import ExitCode
+from actionpipe.inference.job import InferenceJob
 from actionpipe.inference.parity.agreement import BoxAgreement, Speed, compare_counts, compare_scores, match_boxes
 from actionpipe.inference.parity.outcome import compare_outcome
 from actionpipe.inference.parity.parity_report import Report, show
 from actionpipe.inference.parity.picked_clips import Picked
 from actionpipe.inference.parity.two_sides import Side, by_engine, by_reference
 from actionpipe.inference.setting import Setting
-from actionpipe.inference.tasks import Task, from_json
+from actionpipe.inference.tasks import Task
 from actionpipe.runtime.engines import Engine
 from actionpipe.storage.atomic import scratch_folder, write_json
-from actionpipe.storage.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Request:
     """What to compare; passed from the stage to its process as JSON."""
 
-    data: str
-    competition: str
-    engine: dict[str, Any]
-    """``Engine``'s fields."""
-    tasks: str
-    """Of one fold and one list of clips, as ``tasks.to_json`` writes them."""
+    job: InferenceJob
+    """Of one fold and one list of clips. Its engine may read videos, while the reference reads the frames extracted."""
     clips: int
     """At most so many."""
     frames: int
     """At most so many, for the detector."""
-    videos: str | None = None
-    """The folder of videos that the engine reads, while the reference reads the frames extracted from them."""
-    out: str | None = None
+    out: Path | None = None
     """The JSON file to write the report to."""
 
     def to_json(self) -> str:
         """The request as text."""
-        return json.dumps(asdict(self))
+        out = None if self.out is None else str(self.out)
+        return json.dumps({"job": self.job.to_data(), "clips": self.clips, "frames": self.frames, "out": out})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Request":
+        """The inverse of ``to_json``."""
+        data = json.loads(text)
+        out = None if data["out"] is None else Path(data["out"])
+        return cls(InferenceJob.from_data(data["job"]), data["clips"], data["frames"], out)
 
 
 def compare(setting: Setting, tasks: Sequence[Task], clips: int, frames: int) -> Report:
@@ -137,15 +136,11 @@ def run_request(argument: str) -> ExitCode:
 
     activation.activate()
     registration.register()
-    request = Request(**json.loads(argument))
-    workspace = Workspace(Path(request.data))
-    competition = resolve_competition(workspace, competitions.load(Path(request.competition)))
-    videos = None if request.videos is None else Path(request.videos)
-    setting = Setting(workspace, competition, Engine(**request.engine), videos)
-    report = compare(setting, from_json(request.tasks), request.clips, request.frames)
+    request = Request.from_json(argument)
+    report = compare(request.job.setting, request.job.tasks, request.clips, request.frames)
     show(report)
     if request.out is not None:
-        write_json(Path(request.out), report.to_record())
+        write_json(request.out, report.to_record())
     return ExitCode.OK if report.agrees else ExitCode.FAILED
 
 
