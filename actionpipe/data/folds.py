@@ -4,8 +4,6 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-import numpy as np
-
 from actionpipe.errors import UserError
 
 
@@ -27,6 +25,7 @@ def assign_folds(
     Raises:
         UserError: there are too few clips or groups for so many folds.
     """
+    import numpy as np
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     check_folds_fit(labels, groups, number)

@@ -23,7 +23,6 @@ from actionpipe.video import extracted
 from actionpipe.video.discover import Source, find_videos, name_sources, scan_videos
 from actionpipe.video.extract_task import Task, work
 from actionpipe.video.extracted import Extracted
-from actionpipe.video.store import broken, part_of, remove_frames, remove_parts
 
 MERGE_INTERVAL = 10.0
 """Seconds between two writings of the manifest while clips finish; the journal has each of them at once."""
@@ -77,6 +76,8 @@ def _extract(
     folder: Path, paths: list[Path], output_root: Path, settings: Settings, workers: int | None, *, overwrite: bool
 ) -> list[Entry]:
     """Store the frames of videos of a folder; for the process that has the output root's lock."""
+    from actionpipe.video.store import broken
+
     journal = Journal(output_root)
     named = {path.relative_to(folder).as_posix() for path in paths}
     taken = {entry.frames_dir for entry in journal.entries.values() if entry.video not in named}
@@ -131,6 +132,8 @@ def _inputs(video: Path | None, directory: Path | None) -> tuple[Path, list[Path
 
 def _clean(sources: list[Source], journal: Journal, output_root: Path) -> None:
     """Remove what a killed run left half-made, and frames that now belong under another name."""
+    from actionpipe.video.store import remove_frames, remove_parts
+
     remove_parts(output_root)
     for source in sources:
         earlier = journal.entries.get(source.video)
@@ -139,6 +142,8 @@ def _clean(sources: list[Source], journal: Journal, output_root: Path) -> None:
 
 
 def _remove_part(task: Task) -> None:
+    from actionpipe.video.store import part_of
+
     _remove_tree(part_of(task.output_root / task.source.frames_dir))
 
 

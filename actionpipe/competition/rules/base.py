@@ -3,22 +3,26 @@
 A kind is a subclass of ``Rule`` with a ``kind: Literal["…"]`` and ``@register``; nothing else has to know of it.
 """
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, Union, get_args
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, TypeAdapter, WrapValidator
 
+if TYPE_CHECKING:  # every command reads a competition file; NumPy would take most of the time of a --help
+    import numpy as np
+    from numpy.typing import NDArray
+
 Probability = Annotated[float, Field(ge=0, le=1)]
-Labels = NDArray[np.int64]
+Labels: TypeAlias = "NDArray[np.int64]"
 """(N,) index of each video's label in the classes."""
-Probabilities = NDArray[np.float64]
+Probabilities: TypeAlias = "NDArray[np.float64]"
 """(N, C) probabilities, 0 to 1."""
-Bound = TypeVar("Bound", float, NDArray[np.float64])
+Bound = TypeVar("Bound", float, "NDArray[np.float64]")
 Setting = tuple[float, ...]
 """The numbers of a rule that can be tuned."""
 
@@ -126,6 +130,8 @@ class Rule(Data):
 
     def agrees(self, counts: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(N,) whether the rule does the same for two counts of a clip; asked of rules that count."""
+        import numpy as np
+
         low, high = np.minimum(counts, others), np.maximum(counts, others)
         return np.asarray(self.is_decided(low, high), np.bool_)
 
@@ -205,6 +211,8 @@ AnyRule = Annotated[SerializeAsAny[Rule], WrapValidator(_of_its_kind)]
 
 def ranked(probabilities: Probabilities) -> NDArray[np.int64]:
     """(N, C) class indices by descending probability; ties stand in class order."""
+    import numpy as np
+
     return np.argsort(-probabilities, axis=1, kind="stable").astype(np.int64)
 
 

@@ -1,11 +1,11 @@
 """``detect``: some labels become another when the detector finds enough of a class."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import product
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from actionpipe.competition.rules.base import (
@@ -20,6 +20,10 @@ from actionpipe.competition.rules.base import (
     Setting,
     register,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 COUNTS = 16
 """At most so many values of ``more_than`` are tried for each score: quantiles of the counts that occur."""
@@ -64,6 +68,8 @@ class Detect(Rule):
         classes: Sequence[str],
     ) -> Labels:
         """A label in ``when`` -> ``label`` where ``counts`` is strictly above ``more_than``."""
+        import numpy as np
+
         del probabilities
         assert counts is not None
         found = self.may_change(labels, classes) & (counts > self.more_than)
@@ -71,6 +77,8 @@ class Detect(Rule):
 
     def may_change(self, labels: Labels, classes: Sequence[str]) -> NDArray[np.bool_]:
         """(N,) whether any count could change the label: it is in ``when`` and not ``label`` already."""
+        import numpy as np
+
         when = [classes.index(label) for label in self.when if label != self.label]
         return np.isin(labels, when)
 
@@ -87,6 +95,8 @@ class Detect(Rule):
 
     def options(self, classes: int, counts: Counts | None) -> tuple[tuple[Setting, ...], tuple[int, ...]]:
         """Every score that was counted with, by quantiles of the counts, and the rule's own."""
+        import numpy as np
+
         del classes
         assert counts is not None
         seen = np.unique(counts.counts[counts.counts > 0])
@@ -104,6 +114,8 @@ class Detect(Rule):
         classes: Sequence[str],
     ) -> Changes:
         """What each of the ``options`` does."""
+        import numpy as np
+
         del probabilities
         assert counts is not None
         more_than = np.array([option[1] for option in options])

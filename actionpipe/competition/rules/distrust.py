@@ -1,10 +1,9 @@
 """``distrust``: a label with too low a probability becomes the most probable other class."""
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from actionpipe.competition.rules.base import (
     Changes,
@@ -17,6 +16,10 @@ from actionpipe.competition.rules.base import (
     ranked,
     register,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 BELOWS = tuple(round(0.05 * step, 2) for step in range(1, 21))
 """Probabilities that are tried for ``below``, with the one that the rule was written with."""
@@ -43,6 +46,8 @@ class Distrust(Rule):
         classes: Sequence[str],
     ) -> Labels:
         """``label`` with a probability strictly below ``below`` -> the most probable other class."""
+        import numpy as np
+
         del counts
         label = classes.index(self.label)
         doubtful = (labels == label) & (probabilities[:, label] < self.below)
@@ -67,6 +72,8 @@ class Distrust(Rule):
         classes: Sequence[str],
     ) -> Changes:
         """What each of the ``options`` does."""
+        import numpy as np
+
         del counts
         label = classes.index(self.label)
         made = probabilities[:, label] < np.array(options)

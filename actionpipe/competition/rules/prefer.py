@@ -1,13 +1,17 @@
 """``prefer``: one label becomes another that is among the runners-up."""
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
 from pydantic import Field
 
 from actionpipe.competition.rules.base import Changes, Counts, Labels, Probabilities, Rule, Setting, ranked, register
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RANKS = (2, 3, 4, 5)
 """What is tried for ``ranks``, with what the rule was written with."""
@@ -41,6 +45,8 @@ class Prefer(Rule):
         classes: Sequence[str],
     ) -> Labels:
         """``over`` -> ``label`` where that stands among ranks 2 to ``ranks`` by probability."""
+        import numpy as np
+
         del counts
         label = classes.index(self.label)
         runner_up = (ranked(probabilities)[:, 1 : self.ranks] == label).any(axis=1)
@@ -67,6 +73,8 @@ class Prefer(Rule):
         classes: Sequence[str],
     ) -> Changes:
         """What each of the ``options`` does."""
+        import numpy as np
+
         del counts
         label = classes.index(self.label)
         rank = np.argmax(ranked(probabilities) == label, axis=1)  # 0 is the most probable
