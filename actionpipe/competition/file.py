@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from actionpipe.competition.class_names import check_alike, hint, in_order
 from actionpipe.competition.rules.base import KINDS, AnyRule, Data
@@ -30,6 +31,25 @@ def _possible(path: Path | str) -> Path | str:
 FilePath = Annotated[Path, AfterValidator(_possible)]
 RecipeName = Annotated[str, AfterValidator(_possible)]
 """A shipped recipe, one of mmaction2's, or one in a folder of ``--recipes``; never a path."""
+
+
+def _known_metric(name: str) -> str:
+    from actionpipe.metrics.registry import METRICS
+
+    if name not in METRICS:
+        *names, last = (f"'{known}'" for known in METRICS)
+        raise PydanticCustomError("metric", "Input should be {expected}", {"expected": f"{', '.join(names)} or {last}"})
+    return name
+
+
+def _name_metrics(schema: dict[str, Any]) -> None:
+    from actionpipe.metrics.registry import METRICS
+
+    schema["enum"] = list(METRICS)
+
+
+MetricName = Annotated[str, AfterValidator(_known_metric), Field(json_schema_extra=_name_metrics)]
+"""One of ``metrics.registry.METRICS``."""
 
 
 class Table(Data):
@@ -136,7 +156,7 @@ class Competition(Data):
     """In the order of the score columns; ``auto`` takes the labels of ``train.csv``, numbers by value, else sorted."""
     table: Table = Table()
     """The columns of the user's tables."""
-    metric: Literal["macro_f1", "weighted_f1", "micro_f1", "accuracy", "mean_class_accuracy"] = "macro_f1"
+    metric: MetricName = "macro_f1"
     """What is to be as good as it can be: the best epoch, the decisions of ``tune`` and the ladder go by it."""
     folds: Folds = Folds()
     """How the training clips are cut."""

@@ -15,7 +15,8 @@ from actionpipe.errors import UserError
 from actionpipe.fusion.scores import apply_thresholds, ensemble
 from actionpipe.metrics.bootstrap import Bootstrap
 from actionpipe.metrics.indices import class_indices
-from actionpipe.metrics.registry import measure
+from actionpipe.metrics.metric import Prediction
+from actionpipe.metrics.registry import checked, measure, metric_named
 
 STEP_COLUMNS = ["step", "compared_to"]
 COUNT_COLUMNS = ["changed", "better", "worse", "videos"]
@@ -29,8 +30,8 @@ class Rung:
 
     step: str
     """In words."""
-    labels: NDArray[np.int64]
-    """(N,) class indices after it."""
+    prediction: Prediction
+    """Of N clips after it."""
     before: int | None
     """The rung that it is compared to; None of the first."""
     compared_to: str
@@ -43,7 +44,7 @@ def climb(
     competition: Competition,
     truth: NDArray[np.int64],
 ) -> list[Rung]:
-    """The labels after every step: each member alone, the ensemble, the thresholds, each rule.
+    """The prediction after every step: each member alone, the ensemble, the thresholds, each rule.
 
     A member is compared to the one above it, so that a member without weight may stand first as a baseline; the
     ensemble to its best member alone, everything after it to the rung before.
@@ -60,25 +61,41 @@ def climb(
     """
     classes = competition.class_names
     names = [member.name for member in competition.members if member.name in scores]
-    after = [ranked(scores[name].loc[videos, classes].to_numpy(np.float64))[:, 0] for name in names]
+    after = [_most_probable(scores[name].loc[videos], competition) for name in names]
     before: list[int | None] = [None, *range(len(names) - 1)]
     counted = {member.name for member in active(competition)}
+    sign = metric_named(competition.metric).sign
     # max takes the first of equals.
     best = max(
         (row for row, name in enumerate(names) if name in counted),
-        key=lambda row: measure(competition.metric, truth, after[row], classes),
+        key=lambda row: sign * _measure(competition, truth, after[row]),
     )
     before.append(best)
     averaged = average(scores, competition).loc[videos]
     blended = apply_thresholds(averaged, competition.thresholds)
     for probabilities in [averaged, blended] if competition.thresholds else [averaged]:
-        after.append(ranked(probabilities[classes].to_numpy(np.float64))[:, 0])
+        after.append(_most_probable(probabilities, competition))
     ruled = apply_rules_stepwise(blended, evidence, competition.rules, classes)
-    after += [class_indices(ruled[number].tolist(), classes) for number in ruled.columns[1:]]
+    for number in ruled.columns[1:]:  # rules change labels alone
+        labels = class_indices(ruled[number].tolist(), classes)
+        after.append(Prediction(labels, after[-1].probabilities))
     before += range(len(before) - 1, len(after) - 1)
     table = steps(competition, names)
     rows = zip(table["step"], after, before, table["compared_to"], strict=True)
     return [Rung(*row) for row in rows]
+
+
+def _most_probable(probabilities: pd.DataFrame, competition: Competition) -> Prediction:
+    """The prediction before rules; with probabilities only where the metric looks at them."""
+    array = probabilities[competition.class_names].to_numpy(np.float64)
+    labels = ranked(array)[:, 0]
+    if not metric_named(competition.metric).needs_probabilities:
+        return Prediction(labels)
+    return checked(labels, array, competition.class_names)
+
+
+def _measure(competition: Competition, truth: NDArray[np.int64], prediction: Prediction) -> float:
+    return measure(competition.metric, truth, prediction.labels, competition.class_names, prediction.probabilities)
 
 
 def steps(competition: Competition, members: Sequence[str]) -> pd.DataFrame:
@@ -118,9 +135,9 @@ def ladder(
         groups: (M,) by video; clips of one group are drawn together. Each is its own when None.
 
     Returns:
-        One row a rung, columns ``STEP_COLUMNS`` and ``VALUE_COLUMNS``: metric (0 to 1) with its interval, difference to
-        the step it is compared to with its interval, clips changed by it, for better (wrong before, right now), for
-        worse, and clips measured.
+        One row a rung, columns ``STEP_COLUMNS`` and ``VALUE_COLUMNS``: metric with its interval, difference to the
+        step it is compared to with its interval (below 0 for the better where lower is better), clips whose label it
+        changed, for better (wrong before, right now), for worse, and clips measured.
 
     Raises:
         UserError: members do not agree on the videos, a rule that counts has no counts, or no video has a truth.
@@ -131,14 +148,18 @@ def ladder(
     bootstrap = Bootstrap(np.array(videos, object) if groups is None else groups.loc[videos].to_numpy(object))
     rows: list[list[Any]] = []
     for rung in rungs:
-        metric = measure(competition.metric, wanted, rung.labels, classes)
-        low, high = bootstrap.interval(competition.metric, wanted, rung.labels, len(classes))
+        metric = _measure(competition, wanted, rung.prediction)
+        low, high = bootstrap.interval(competition.metric, wanted, rung.prediction, classes)
         row = [rung.step, rung.compared_to, metric, low, high]
         if rung.before is None:
             rows.append([*row, np.nan, np.nan, np.nan, pd.NA, pd.NA, pd.NA, len(videos)])
             continue
-        gain = bootstrap.gain(competition.metric, wanted, rungs[rung.before].labels, rung.labels, len(classes))
-        rows.append([*row, gain.value, gain.low, gain.high, gain.changed, gain.better, gain.worse, len(videos)])
+        gain = bootstrap.gain(competition.metric, wanted, rungs[rung.before].prediction, rung.prediction, classes)
+        # The difference of the two values as they stand in the table, whichever way is better.
+        differences = [gain.value, gain.low, gain.high]
+        if metric_named(competition.metric).lower_is_better:
+            differences = [0.0 - gain.value, 0.0 - gain.high, 0.0 - gain.low]
+        rows.append([*row, *differences, gain.changed, gain.better, gain.worse, len(videos)])
     table = pd.DataFrame(rows, columns=[*STEP_COLUMNS, *VALUE_COLUMNS])
     return table.astype(dict.fromkeys(COUNT_COLUMNS, "Int64"))
 
@@ -162,9 +183,9 @@ def changes(
     for rung in rungs:
         if rung.before is None:
             continue
-        was = rungs[rung.before].labels
-        clips = np.flatnonzero(was != rung.labels)
-        labels = (names[of_clip[clips]] for of_clip in (wanted, was, rung.labels))
+        was, now = rungs[rung.before].prediction.labels, rung.prediction.labels
+        clips = np.flatnonzero(was != now)
+        labels = (names[of_clip[clips]] for of_clip in (wanted, was, now))
         columns = (named[clips], folds[clips], next(labels), rung.step, *labels)
         tables.append(pd.DataFrame(dict(zip(CHANGE_COLUMNS, columns, strict=True))))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=CHANGE_COLUMNS)

@@ -44,6 +44,8 @@ def single_fold_table(workspace: Workspace, competition: Competition, videos: Se
         if not known:
             continue
         blended = blend(scores, competition).loc[known, classes]
-        predicted = [classes[index] for index in ranked(blended.to_numpy(float))[:, 0]]
-        rows.append([fold, measure(competition.metric, truth.loc[known].tolist(), predicted, classes), len(known)])
+        probabilities = blended.to_numpy(float)
+        predicted = [classes[index] for index in ranked(probabilities)[:, 0]]
+        value = measure(competition.metric, truth.loc[known].tolist(), predicted, classes, probabilities)
+        rows.append([fold, value, len(known)])
     return pd.DataFrame(rows, columns=COLUMNS)

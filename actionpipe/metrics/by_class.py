@@ -50,7 +50,7 @@ def class_table(
     table["average_precision"] = np.nan
     if probabilities is not None:
         array = check_probabilities(probabilities, wanted, classes)
-        table["average_precision"] = [_average_precision(wanted == c, array[:, c]) for c in range(len(classes))]
+        table["average_precision"] = [average_precision(wanted == c, array[:, c]) for c in range(len(classes))]
     table["note"] = [_note(clips, labels) for clips, labels in zip(support, given, strict=True)]
     return table[COLUMNS]
 
@@ -67,7 +67,13 @@ def _precision_recall_f1(
     return tuple(np.asarray(figure, np.float64) for figure in figures[:3])
 
 
-def _average_precision(is_class: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
+def average_precision(is_class: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
+    """Average precision of a class against the rest, 0 to 1; NaN without a clip of the class.
+
+    Args:
+        is_class: (N,) whether each clip is of the class.
+        probabilities: (N,) that it is.
+    """
     from sklearn.metrics import average_precision_score
 
     return float(average_precision_score(is_class, probabilities)) if is_class.any() else float("nan")

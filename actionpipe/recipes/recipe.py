@@ -139,7 +139,7 @@ def join_classifier(
     recipe.val_dataloader = _loader(
         recipe, _clips(workspace.val_list(fold), frames, _keyed(recipe.test_pipeline), test=True), recipe.test_batch
     )
-    recipe.val_evaluator = {"type": "ClipMetric", "metric": competition.metric, "classes": len(classes)}
+    recipe.val_evaluator = {"type": "ClipMetric", "metric": competition.metric, "classes": classes}
     recipe.test_dataloader = recipe.test_evaluator = recipe.test_cfg = None
     return recipe
 

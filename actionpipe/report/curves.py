@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from actionpipe.competition.file import Competition
+from actionpipe.metrics.registry import METRICS
 from actionpipe.report.section import Section, empty
 from actionpipe.storage.workspace import Workspace
 
 COLUMNS = ["model", "fold", "curve", "step", "epoch", "value"]
 MOST_POINTS = 200
-"""A curve with more points is thinned to so many, spread evenly; the last one and the highest stay."""
+"""A curve with more points is thinned to so many, spread evenly; the last one and the best of a metric stay."""
 LOSS = "loss"
 Scalars = dict[str, list[tuple[int, float]]]
 """Tag -> (step, value) in the order of steps. Training tags count iterations, validation tags epochs."""
@@ -68,18 +69,19 @@ def join(runs: Sequence[Mapping[str, Sequence[tuple[int, float]]]]) -> Scalars:
     return joined
 
 
-def thin(values: Sequence[float], most: int = MOST_POINTS) -> list[int]:
-    """Which of the points of a curve to keep: all, or ``most`` spread evenly and the highest."""
+def thin(values: Sequence[float], most: int = MOST_POINTS, *, lowest: bool = False) -> list[int]:
+    """Which of the points of a curve to keep: all, or ``most`` spread evenly and the highest, or the ``lowest``."""
     if len(values) <= most:
         return list(range(len(values)))
     evenly = np.linspace(0, len(values) - 1, most).round().astype(int)
-    return sorted({*evenly.tolist(), int(np.nanargmax(values))})
+    return sorted({*evenly.tolist(), int(np.nanargmin(values) if lowest else np.nanargmax(values))})
 
 
 def _points(model: str, fold: int, tag: str, scalars: Scalars) -> list[list[str | int | float]]:
     points = [(step, value) for step, value in scalars.get(tag, []) if np.isfinite(value)]
     steps_per_epoch = _steps_per_epoch(scalars.get("epoch", [])) if tag == LOSS else 1.0
-    kept = [points[index] for index in thin([value for _, value in points])] if points else []
+    lowest = tag in METRICS and METRICS[tag].lower_is_better
+    kept = [points[index] for index in thin([value for _, value in points], lowest=lowest)] if points else []
     return [[model, fold, tag, step, step / steps_per_epoch, value] for step, value in kept]
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from actionpipe.metrics.bootstrap import Bootstrap
-from actionpipe.metrics.by_class import class_table
 from actionpipe.metrics.calibration import expected_calibration_error, reliability_table
 from actionpipe.metrics.indices import class_indices
+from actionpipe.metrics.metric import Prediction
 from actionpipe.metrics.overall import overall
+from actionpipe.metrics.registry import measure
 from actionpipe.report import mistakes, quality
 from actionpipe.report.page import TITLES, page
 from actionpipe.report.predictions import Predictions
@@ -31,11 +32,15 @@ def metrics_table(predictions: Predictions, classes: Sequence[str], metric: str)
     """
     truth, labels, scores = predictions.truth, predictions.labels, predictions.ensemble
     values = overall(truth, labels, classes, scores)
-    values["mean_average_precision"] = float(class_table(truth, labels, classes, scores)["average_precision"].mean())
     values["expected_calibration_error"] = expected_calibration_error(reliability_table(truth, scores, classes))
     bootstrap = Bootstrap(np.arange(len(truth)))
-    low, high = bootstrap.interval(metric, class_indices(truth, classes), class_indices(labels, classes), len(classes))
-    rows = [[metric, values.pop(metric), low, high], *([name, value, None, None] for name, value in values.items())]
+    low, high = bootstrap.interval(
+        metric, class_indices(truth, classes), Prediction(class_indices(labels, classes), scores), classes
+    )
+    value = values.pop(metric, None)
+    if value is None:  # one that not every report has
+        value = measure(metric, truth, labels, classes, scores)
+    rows = [[metric, value, low, high], *([name, value, None, None] for name, value in values.items())]
     wrong = sum(one != other for one, other in zip(truth, labels, strict=True))
     rows += [["clips", len(truth), None, None], ["classes", len(classes), None, None], ["mistakes", wrong, None, None]]
     return pd.DataFrame(rows, columns=["name", "value", "low", "high"], dtype=object)

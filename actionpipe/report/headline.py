@@ -7,9 +7,9 @@ from actionpipe.competition.file import Competition
 from actionpipe.data.splits import read_splits
 from actionpipe.errors import UserError
 from actionpipe.fusion.submission import read_submission
-from actionpipe.metrics.by_class import class_table
 from actionpipe.metrics.calibration import expected_calibration_error, reliability_table
 from actionpipe.metrics.overall import overall
+from actionpipe.metrics.registry import measure
 from actionpipe.report.decisions import read_ladder
 from actionpipe.report.predictions import Predictions
 from actionpipe.report.section import Section
@@ -35,7 +35,7 @@ class Figure:
 
 
 def headline(workspace: Workspace, competition: Competition, predictions: Predictions | None, why: str = "") -> Section:
-    """The first section; its table has one row a figure, columns ``COLUMNS``, metrics from 0 to 1.
+    """The first section; its table has one row a figure, columns ``COLUMNS``.
 
     ``why`` there are no predictions, when there are none.
     """
@@ -94,7 +94,9 @@ def _figure(workspace: Workspace, competition: Competition, predictions: Predict
     if last is not None and not predictions.nested and last["metric"] == last["metric"]:
         low, high = (None if last[name] != last[name] else float(last[name]) for name in ("low", "high"))
         return Figure(float(last["metric"]), low, high, LADDER)
-    value = overall(predictions.truth, predictions.labels, competition.class_names)[competition.metric]
+    value = measure(
+        competition.metric, predictions.truth, predictions.labels, competition.class_names, predictions.ensemble
+    )
     return Figure(value, None, None, NESTED if predictions.nested else LABELS)
 
 
@@ -118,10 +120,7 @@ def _others(competition: Competition, predictions: Predictions | None) -> dict[s
         return {}
     classes, truth, scores = competition.class_names, predictions.truth, predictions.ensemble
     values = overall(truth, predictions.labels, classes, scores)
-    values.pop(competition.metric)
-    values["mean_average_precision"] = float(
-        class_table(truth, predictions.labels, classes, scores)["average_precision"].mean()
-    )
+    values.pop(competition.metric, None)
     values["expected_calibration_error"] = expected_calibration_error(reliability_table(truth, scores, classes))
     return values
 

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from actionpipe.metrics.registry import METRICS
 from actionpipe.report import charts, words
 from actionpipe.report.section import Section
 
@@ -62,6 +63,9 @@ def page(
             name=name,
             about=about,
             metric=metric,
+            metrics=METRICS,
+            metric_names=words.metric_names(),
+            curve_names=words.curve_names(),
             sections=sections,
             section_of_key={section.key: section for section in sections},
             titles=titles,
@@ -114,8 +118,6 @@ def _environment() -> "Environment":
     environment.filters |= filters
     environment.globals |= {
         "charts": charts,
-        "curve_names": words.CURVES,
-        "metric_names": words.METRICS,
         "cell": csv_cell,
         "most_rows": MOST_ROWS,
     }

@@ -2,32 +2,27 @@
 
 import math
 
-METRICS = {
-    "macro_f1": ("macro F1", "the mean of the classes' F1"),
-    "weighted_f1": ("weighted F1", "the mean of the classes' F1, each weighted by its clips"),
-    "micro_f1": ("micro F1", "over all clips at once; with one label a clip it equals top-1 accuracy"),
-    "accuracy": ("top-1 accuracy", "the share of clips with the right label"),
-    "mean_class_accuracy": ("mean class accuracy", "the mean of the classes' recall"),
-    "top3_accuracy": ("top-3 accuracy", "the ensemble has the true class among its first three"),
-    "top5_accuracy": ("top-5 accuracy", "the ensemble has the true class among its first five"),
-    "mean_average_precision": (
-        "mean average precision",
-        "of the ensemble's probabilities, each class against the rest",
-    ),
-    "expected_calibration_error": (
-        "expected calibration error",
-        "how far the ensemble's confidence is from its accuracy; lower is better",
-    ),
-}
-"""Metric -> how the page calls it, and what it is."""
-CURVES = {name: words for name, (words, _) in METRICS.items()} | {
-    "loss": "training loss",
-    "coco/bbox_mAP": "box mAP 0.5:0.95",
-    "bbox_mAP": "box mAP 0.5:0.95",
-}
-"""Curve -> how the page calls it."""
+from actionpipe.metrics.registry import METRICS
+
+CALIBRATION_ERROR = "expected_calibration_error"
 NONE = "–"
 """What stands for a value that there is not."""
+
+
+def metric_names() -> dict[str, tuple[str, str]]:
+    """Metric -> how the page calls it, and what it is."""
+    calibration = "how far the ensemble's confidence is from its accuracy; lower is better"
+    names = {name: (metric.title, metric.explanation) for name, metric in METRICS.items()}
+    return names | {CALIBRATION_ERROR: ("expected calibration error", calibration)}
+
+
+def curve_names() -> dict[str, str]:
+    """Curve -> how the page calls it."""
+    return {name: title for name, (title, _) in metric_names().items()} | {
+        "loss": "training loss",
+        "coco/bbox_mAP": "box mAP 0.5:0.95",
+        "bbox_mAP": "box mAP 0.5:0.95",
+    }
 
 
 def is_number(value: object) -> bool:

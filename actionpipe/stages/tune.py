@@ -21,12 +21,11 @@ from actionpipe.storage.workspace import Workspace
 from actionpipe.tuning import CONFIDENCE
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
     from actionpipe.fusion.fusion_inputs import Inputs
     from actionpipe.metrics.bootstrap import Bootstrap
+    from actionpipe.metrics.metric import Prediction
     from actionpipe.tuning.nested import Outcome
     from actionpipe.tuning.problem import Problem
 
@@ -48,6 +47,7 @@ def tune(
         UserError: there are no validation scores or detections, or the detector has not looked at every frame.
     """
     from actionpipe.fusion.source_files import tuning_sources
+    from actionpipe.metrics.registry import METRICS
     from actionpipe.tuning.tuning_output import show
 
     if not 0 <= confidence < 1:
@@ -65,6 +65,11 @@ def tune(
         noted.write(read, made, said)
     else:
         print(unchanged.SAID)
+    if written.rules and not METRICS[written.metric].needs_labels:
+        print(
+            f"note: {written.metric} looks at probabilities, which rules do not change: no rule can show a gain by it, "
+            "so none is kept unless the competition file stays as it is"
+        )
     show(said["leaderboard"], atomic.read_record(workspace.tuning) or {}, workspace.fusion)
     return ExitCode.OK
 
@@ -157,11 +162,11 @@ def _write(
             "video_filename": problem.videos,
             "fold": held_out.splits["fold"].to_numpy(),
             "label": names[problem.truth],
-            "prediction": names[outcome.nested],
+            "prediction": names[outcome.nested.labels],
         }
     )
     groups = len(set(problem.group))
-    tuned, as_written = (_measured(bootstrap, problem, labels) for labels in (outcome.tuned, outcome.written))
+    tuned, as_written = (_measured(bootstrap, problem, one) for one in (outcome.tuned, outcome.written))
     record = {
         "metric": competition.metric,
         "clips": clips,
@@ -188,9 +193,7 @@ def _write(
     return {"leaderboard": rows}, [*made, workspace.tuning, workspace.fusion]
 
 
-def _expected(
-    workspace: Workspace, problem: "Problem", labels: "NDArray[np.int64]", seed: int
-) -> dict[str, float] | None:
+def _expected(workspace: Workspace, problem: "Problem", prediction: "Prediction", seed: int) -> dict[str, float] | None:
     """The nested metric as so few clips as the test has would show it; None without a test."""
     from actionpipe.fusion.submission import read_submission
     from actionpipe.metrics.bootstrap import Bootstrap
@@ -198,15 +201,15 @@ def _expected(
     if not workspace.sample_submission.exists():
         return None
     clips = len(read_submission(workspace.sample_submission, problem.competition.table).rows)
-    return {**_measured(Bootstrap(problem.group, seed, clips=clips), problem, labels), "clips": clips}
+    return {**_measured(Bootstrap(problem.group, seed, clips=clips), problem, prediction), "clips": clips}
 
 
-def _measured(bootstrap: "Bootstrap", problem: "Problem", labels: "NDArray[np.int64]") -> dict[str, float]:
+def _measured(bootstrap: "Bootstrap", problem: "Problem", prediction: "Prediction") -> dict[str, float]:
     from actionpipe.metrics.registry import measure
 
-    competition = problem.competition
-    low, high = bootstrap.interval(competition.metric, problem.truth, labels, problem.classes)
-    value = measure(competition.metric, problem.truth, labels, competition.class_names)
+    metric, names = problem.competition.metric, problem.competition.class_names
+    low, high = bootstrap.interval(metric, problem.truth, prediction, names)
+    value = measure(metric, problem.truth, prediction.labels, names, prediction.probabilities)
     return {"value": value, "low": low, "high": high}
 
 

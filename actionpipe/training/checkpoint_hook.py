@@ -16,6 +16,7 @@ from mmengine.registry import HOOKS
 
 from actionpipe.checkpoints.weights import read_torch_file
 from actionpipe.errors import UserError
+from actionpipe.metrics.registry import METRICS
 from actionpipe.recipes.building import explained
 from actionpipe.storage.atomic import atomic, write_json
 from actionpipe.training.ema import AverageHook
@@ -71,12 +72,12 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
 
     Args:
         directory: where they are written.
-        key: the validation metric, larger is better.
+        key: the validation metric; larger is better, unless it is one of ``metrics.registry.METRICS`` that says else.
         meta: plain data that is kept in every checkpoint.
         resume: whether to go on from ``last.pth``.
         minutes: after how many minutes of an epoch ``last.pth`` is written; 0 for after each step.
         keep_every: also keep ``epoch_<n>.pth`` of every so many epochs; 0 for none.
-        patience: stop when the metric has not risen for so many epochs; None for never.
+        patience: stop when the metric has not become better for so many epochs; None for never.
     """
 
     priority = "VERY_LOW"
@@ -99,7 +100,12 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
         self.minutes = minutes
         self.keep_every = keep_every
         self.patience = patience
-        self.best = -1.0
+        self.lower_is_better = key in METRICS and METRICS[key].lower_is_better
+        self.worst = -1.0
+        """No epoch is worse."""
+        if key in METRICS and not METRICS[key].from_zero_to_one:
+            self.worst = math.inf if self.lower_is_better else -math.inf
+        self.best = self.worst
         self.best_epoch = 0
         self.saved = 0.0
         """When ``last.pth`` was written last, by the monotonic clock."""
@@ -163,8 +169,8 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
         """Save; ties go to the earlier epoch."""
-        value = float((metrics or {}).get(self.key, 0.0))
-        if value > self.best:
+        value = float((metrics or {}).get(self.key, max(self.worst, 0.0)))
+        if value < self.best if self.lower_is_better else value > self.best:
             self.best, self.best_epoch = value, runner.epoch
             self._save_best(runner)
         self._save_last(runner, runner.epoch)
@@ -175,7 +181,8 @@ class BestAndLastHook(Hook):  # type: ignore[misc]
             return
         runner.train_loop.stop_training = True
         if is_main_process():
-            print(f"stopping: {self.key} has not risen since epoch {self.best_epoch}", flush=True)
+            changed = "fallen" if self.lower_is_better else "risen"
+            print(f"stopping: {self.key} has not {changed} since epoch {self.best_epoch}", flush=True)
 
     def _save_best(self, runner: Any) -> None:
         self._save_weights(runner, "best.pth", {"epoch": self.best_epoch, self.key: self.best})

@@ -7,35 +7,43 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
-from actionpipe.metrics.registry import measure
+from actionpipe.metrics.registry import measure, metric_named
 
 
 @METRICS.register_module()
 class ClipMetric(BaseMetric):  # type: ignore[misc]
-    """The competition's metric and the accuracy over all clips of a validation list."""
+    """The competition's metric and the accuracy over all clips of a validation list.
+
+    Args:
+        metric: one of ``metrics.registry.METRICS``.
+        classes: the competition's class names in order.
+    """
 
     default_prefix = None
 
-    def __init__(self, metric: str, classes: int, **kwargs: Any) -> None:
+    def __init__(self, metric: str, classes: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.metric = metric
-        self.classes = classes
+        self.metric = metric_named(metric)
+        self.classes = list(classes)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep label and prediction of each clip."""
+        """Keep label and prediction of each clip, and its probabilities for a metric that looks at them."""
         del data_batch
         for sample in data_samples:
             score, label = sample["pred_score"], sample["gt_label"]
-            self.results.append((int(label.reshape(-1)[0]), int(score.argmax())))
+            probabilities = score.double().cpu().numpy() if self.metric.needs_probabilities else None
+            self.results.append((int(label.reshape(-1)[0]), int(score.argmax()), probabilities))
 
-    def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
-        """Metric by its name, and ``accuracy``."""
-        truth, predicted = (np.array(column) for column in zip(*results, strict=True))
-        labels = [str(index) for index in range(self.classes)]  # only their number matters for indices
-        return {
-            self.metric: measure(self.metric, truth, predicted, labels),
-            "accuracy": measure("accuracy", truth, predicted, labels),
-        }
+    def compute_metrics(self, results: list[tuple[int, int, Any]]) -> dict[str, float]:
+        """Metric by its name, and ``accuracy``; the metric is NaN where a network that diverged gives no numbers."""
+        truth, predicted = (np.array([result[column] for result in results]) for column in (0, 1))
+        probabilities = np.array([result[2] for result in results]) if self.metric.needs_probabilities else None
+        name = self.metric.name
+        if probabilities is not None and not np.isfinite(probabilities).all():
+            value = float("nan")
+        else:
+            value = measure(name, truth, predicted, self.classes, probabilities)
+        return {name: value, "accuracy": measure("accuracy", truth, predicted, self.classes)}
 
 
 @METRICS.register_module()

@@ -19,7 +19,7 @@ class Options:
     ema: float | None = None
     """Validate and keep a moving average of the weights with this momentum."""
     patience: int | None = None
-    """Stop when the metric has not risen for so many epochs."""
+    """Stop when the metric has not become better for so many epochs."""
     mixup: float = 0.0
     """Blend the clips of a batch, shares from Beta(mixup, mixup)."""
     label_smoothing: float = 0.0

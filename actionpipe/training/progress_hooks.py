@@ -59,7 +59,7 @@ class EpochLineHook(Hook):  # type: ignore[misc]
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
         """Print the line with the metric."""
         keeper = next(hook for hook in runner.hooks if isinstance(hook, BestAndLastHook))
-        value = (metrics or {}).get(keeper.key, 0.0)
+        value = (metrics or {}).get(keeper.key, max(keeper.worst, 0.0))
         found = f"{keeper.key} {value:.3f} (best {keeper.best:.3f}, epoch {keeper.best_epoch})  "
         self._print(runner, f"epoch {runner.epoch}/{runner.max_epochs}", found)
 

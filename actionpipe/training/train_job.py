@@ -60,7 +60,7 @@ def train(job: Job) -> None:
         seconds = round(time.monotonic() - started, 1)
         done = {
             "metric": key,
-            "value": keeper.best if keeper.best >= 0 else None,
+            "value": keeper.best if keeper.best != keeper.worst else None,
             "epoch": keeper.best_epoch,
             "seconds": seconds,
         }

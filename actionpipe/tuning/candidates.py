@@ -1,5 +1,6 @@
 """All settings of one part of the fusion at once: what each would do to the counts per class of every fold."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -8,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionpipe.competition.rules.base import Labels
-from actionpipe.metrics.tally import metric_of, tally
+from actionpipe.metrics.metric import Prediction
+from actionpipe.metrics.registry import checked, metric_named, metric_of
+from actionpipe.metrics.tally import tally
 from actionpipe.tuning.configuration import Configuration, Labeller
 
 FACTORS = tuple(round(2 ** (step / 4), 4) for step in range(-8, 9) if step)
@@ -57,6 +60,8 @@ class Trials:
         self._fold = np.searchsorted(np.array(self.problem.folds), self.problem.fold)
         self.candidates = lru_cache(maxsize=400)(self._candidates)
         self.base = lru_cache(maxsize=400)(self._base)
+        self.metric = metric_named(self.problem.competition.metric)
+        self._measured = lru_cache(maxsize=4000)(self._measured_slowly)
 
     def with_option(self, configuration: Configuration, part: Part, option: Option) -> Configuration:
         """The configuration with the part set to an option."""
@@ -70,9 +75,83 @@ class Trials:
         rules = configuration.rules
         return replace(configuration, rules=(*rules[:place], (part.index, option), *rules[place:]))
 
-    def metric(self, counts: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The competition's metric of (..., 3 C) counts."""
-        return metric_of(self.problem.competition.metric, counts)
+    def scores(
+        self, configuration: Configuration, part: Part, folds: Sequence[int]
+    ) -> tuple[tuple[Option, ...], NDArray[np.float64], float]:
+        """What each option of a part is worth on the clips of some folds; more is better, whatever the metric.
+
+        By counts where the metric can be had from them. Else every option predicts all clips, and the metric is
+        computed of those of the folds: a fit then takes as long as there are options, not one matrix product.
+
+        Returns:
+            options; their scores in the grid of ``Candidates.shape``; the score without the part.
+        """
+        if self.metric.of_counts is not None:
+            candidates = self.candidates(configuration, part)
+            rows = np.searchsorted(np.array(self.problem.folds), folds)
+            values = self._score(candidates.counts[:, rows].sum(axis=1)).reshape(candidates.shape)
+            return candidates.options, values, float(self._score(candidates.base[rows].sum(axis=0)))
+        return self._measured(configuration, part, tuple(folds))
+
+    def prediction(self, configuration: Configuration) -> Prediction:
+        """Of all clips; with probabilities only where the metric looks at them."""
+        labels = self.labeller.labels(configuration)
+        if not self.metric.needs_probabilities:
+            return Prediction(labels)
+        view = self.labeller.view(configuration.weights, configuration.thresholds)
+        return checked(labels, view.probabilities, self.problem.competition.class_names)
+
+    def by_fold(self, configurations: Mapping[int, Configuration]) -> Prediction:
+        """Of all clips, each by the configuration of its fold; what stands for the other folds is of no meaning."""
+        problem = self.problem
+        labels = np.zeros(len(problem.truth), np.int64)
+        probabilities = np.zeros((len(problem.truth), problem.classes)) if self.metric.needs_probabilities else None
+        for fold, configuration in configurations.items():
+            inside = problem.fold == fold
+            prediction = self.prediction(configuration)
+            labels[inside] = prediction.labels[inside]
+            if probabilities is not None and prediction.probabilities is not None:
+                probabilities[inside] = prediction.probabilities[inside]
+        return Prediction(labels, probabilities)
+
+    def value(self, truth: NDArray[np.int64], prediction: Prediction) -> float:
+        """The competition's metric of the (n,) clips of ``truth``, as it is shown."""
+        if self.metric.of_counts is None:
+            return self.metric.compute(truth, prediction, self.problem.competition.class_names)
+        counts = tally(truth, prediction.labels, self.problem.classes).sum(axis=0)
+        return float(metric_of(self.metric.name, counts))
+
+    def _score(self, counts: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The score of (..., 3 C) counts."""
+        return self.metric.sign * metric_of(self.metric.name, counts)
+
+    def _measured_slowly(
+        self, configuration: Configuration, part: Part, folds: tuple[int, ...]
+    ) -> tuple[tuple[Option, ...], NDArray[np.float64], float]:
+        options, shape = self._options(part)
+        clips = np.flatnonzero(np.isin(self.problem.fold, folds))
+        truth, names = self.problem.truth[clips], self.problem.competition.class_names
+
+        def score(one: Configuration) -> float:
+            prediction = self.prediction(one).of(clips)
+            if self.metric.of_samples is None:
+                return self.metric.sign * self.metric.compute(truth, prediction, names)
+            # One sample that has each clip once: to the last bits the same, without scikit-learn's checks.
+            once = np.ones((1, len(clips)), np.float32)
+            return self.metric.sign * float(self.metric.of_samples(truth, prediction, names, once)[0])
+
+        without = score(configuration)
+        if part.kind == "rule" and not self.metric.needs_labels:
+            return options, np.full(shape, without), without
+        scores = [score(self.with_option(configuration, part, option)) for option in options]
+        return options, np.array(scores).reshape(shape), without
+
+    def _options(self, part: Part) -> tuple[tuple[Option, ...], tuple[int, ...]]:
+        """The options of a part, and how they lie in a grid."""
+        if part.kind == "rule":
+            return self._settings(part)
+        options = self._weights() if part.kind == "weights" else tuple((factor,) for factor in FACTORS)
+        return options, (len(options),)
 
     def _place(self, configuration: Configuration, part: Part) -> int:
         if part.at_end:

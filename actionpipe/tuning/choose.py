@@ -1,15 +1,13 @@
 """Decides which parts of the fusion stay, each on clips that its setting was not fitted on."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from actionpipe.competition.rules.base import Labels
-from actionpipe.metrics.bootstrap import Bootstrap, Gain
-from actionpipe.metrics.tally import metric_of, tally
+from actionpipe.metrics.bootstrap import Bootstrap, Gain, Samples
+from actionpipe.metrics.metric import Prediction
 from actionpipe.tuning.candidates import Option, Part, Trials
 from actionpipe.tuning.configuration import Configuration, written
 from actionpipe.tuning.pick import EQUAL, pick
@@ -71,13 +69,13 @@ class Chooser:
         self.fold = self.problem.fold[self.clips]
         self.truth = self.problem.truth[self.clips]
         self.bootstrap = Bootstrap(self.problem.group[self.clips], seed)
-        self._row_of_fold = {fold: row for row, fold in enumerate(self.problem.folds)}
+        self.names = self.problem.competition.class_names
 
     def choose(self) -> Choice:
         """Ensemble first, then thresholds, then rules, as they are applied."""
         start, as_written = self._start(), written(self.problem)
         fits = self._same(start)
-        first = self._metric(self._labels(fits))
+        first = self._metric(self._prediction(fits))
         steps: list[Step] = []
         if start.weights != as_written.weights:
             trial = self._same(replace(start, weights=as_written.weights))
@@ -105,9 +103,9 @@ class Chooser:
         """Add the part with the highest gain that stays, again and again; then note those left over."""
         trials: dict[Part, tuple[_Fits, Gain]] = {}
         while parts:
-            labels = self._labels(fits)
-            counted = self.bootstrap.counts(tally(self.truth, labels, self.problem.classes))
-            trials = {part: self._best_of(fits, part, labels, counted) for part in parts}
+            before = self._prediction(fits)
+            samples = self.bootstrap.samples(self.trials.metric.name, self.truth, before, self.names)
+            trials = {part: self._best_of(fits, part, before, samples) for part in parts}
             staying = {part: trial for part, trial in trials.items() if self._stays(trial[1])}
             if not staying:
                 break
@@ -118,10 +116,10 @@ class Chooser:
             self._decide(steps, part, fits, *trials[part])
         return fits
 
-    def _best_of(self, fits: _Fits, part: Part, labels: Labels, counted: NDArray[np.float32]) -> tuple[_Fits, Gain]:
+    def _best_of(self, fits: _Fits, part: Part, before: Prediction, samples: Samples) -> tuple[_Fits, Gain]:
         """The best way to add a part: as written or tuned, a rule at its place in the file or after all others.
 
-        ``labels`` are those of ``fits``, and ``counted`` their counts in every bootstrap sample.
+        ``before`` is the prediction of ``fits``, and ``samples`` what the bootstrap has drawn of it.
         """
         places = [part]
         if part.kind == "rule" and any(position > part.index for position, _ in fits.final.rules):
@@ -132,7 +130,7 @@ class Chooser:
                 setting = self.problem.competition.rules[part.index].setting
                 trials.append(self._map(fits, place, setting))
             trials.append(self._fit(fits, place))
-        gains = [self._gain(labels, self._labels(trial), counted) for trial in trials]
+        gains = [self._gain(before, self._prediction(trial), samples) for trial in trials]
         # Of equals the first: as written, and where it is written.
         best = max(range(len(trials)), key=lambda one: (round(gains[one].value, 9), -one))
         return trials[best], gains[best]
@@ -147,13 +145,13 @@ class Chooser:
         needed: float | None = None,
     ) -> _Fits:
         """Note what the trial is worth; return it when it stays, else what was there."""
-        labels = self._labels(trial)
-        gain = gain or self._gain(self._labels(fits), labels)
+        prediction = self._prediction(trial)
+        gain = gain or self._gain(self._prediction(fits), prediction)
         kept = self._stays(gain, needed) and trial.final != fits.final
-        reason = _reason(gain, kept=kept)
-        if trial.final == fits.final and gain.changed:
+        reason = self._reason(part, gain, kept=kept)
+        if trial.final == fits.final and (gain.changed or gain.value):
             reason = "fitted on all clips it changes nothing"
-        steps.append(Step(part, trial.final, kept, self._metric(labels), gain, reason))
+        steps.append(Step(part, trial.final, kept, self._metric(prediction), gain, reason))
         return trial if kept else fits
 
     def _prune(self, steps: list[Step], fits: _Fits) -> tuple[_Fits, list[Step]]:
@@ -162,7 +160,8 @@ class Chooser:
             if step.part.kind != "rule" or not step.kept:
                 continue
             without = self._each(fits, partial(_without, step.part.index))
-            worth = self._metric(self._labels(fits)) - self._metric(self._labels(without))
+            with_it, without_it = (self._metric(self._prediction(one)) for one in (fits, without))
+            worth = self.trials.metric.sign * (with_it - without_it)
             if worth <= EQUAL:
                 fits = without
                 steps[number] = replace(step, kept=False, reason="the rules after it do as well alone")
@@ -185,29 +184,32 @@ class Chooser:
         }
         return _Fits(self._fitted(fits.final, part, self.folds), without)
 
-    def _fitted(self, configuration: Configuration, part: Part, folds: Iterable[int]) -> Configuration:
-        candidates = self.trials.candidates(configuration, part)
-        rows = [self._row_of_fold[fold] for fold in folds]
-        values = self.trials.metric(candidates.counts[:, rows].sum(axis=1)).reshape(candidates.shape)
-        best = pick(values, float(self.trials.metric(candidates.base[rows].sum(axis=0))))
-        return configuration if best is None else self.trials.with_option(configuration, part, candidates.options[best])
+    def _fitted(self, configuration: Configuration, part: Part, folds: Sequence[int]) -> Configuration:
+        options, scores, without = self.trials.scores(configuration, part, folds)
+        best = pick(scores, without)
+        return configuration if best is None else self.trials.with_option(configuration, part, options[best])
 
-    def _labels(self, fits: _Fits) -> Labels:
-        """(n,) of this chooser's clips, each by the configuration that was not fitted on its fold."""
-        labels = np.empty(len(self.clips), np.int64)
-        for fold, configuration in fits.without.items():
-            inside = self.fold == fold
-            labels[inside] = self.trials.labeller.labels(configuration)[self.clips[inside]]
-        return labels
+    def _prediction(self, fits: _Fits) -> Prediction:
+        """Of this chooser's clips, each by the configuration that was not fitted on its fold."""
+        return self.trials.by_fold(fits.without).of(self.clips)
 
-    def _metric(self, labels: Labels) -> float:
-        counts = tally(self.truth, labels, self.problem.classes).sum(axis=0)
-        return float(metric_of(self.problem.competition.metric, counts))
+    def _metric(self, prediction: Prediction) -> float:
+        return self.trials.value(self.truth, prediction)
 
-    def _gain(self, before: Labels, after: Labels, counted: NDArray[np.float32] | None = None) -> Gain:
-        return self.bootstrap.gain(
-            self.problem.competition.metric, self.truth, before, after, self.problem.classes, counted
-        )
+    def _gain(self, before: Prediction, after: Prediction, samples: Samples | None = None) -> Gain:
+        return self.bootstrap.gain(self.trials.metric.name, self.truth, before, after, self.names, samples)
+
+    def _reason(self, part: Part, gain: Gain, *, kept: bool) -> str:
+        if part.kind == "rule" and not self.trials.metric.needs_labels:
+            return f"a rule changes labels, and {self.trials.metric.name} looks at probabilities alone"
+        if not gain.changed and not gain.value:
+            return "changes no clip"
+        share = f"{100 * gain.share:.1f}% of the samples"
+        if kept:
+            return f"a gain in {share}"
+        if gain.value > EQUAL:
+            return f"the gain may be chance: only in {share}"
+        return "no gain on clips it was not fitted on"
 
     def _stays(self, gain: Gain, needed: float | None = None) -> bool:
         return gain.value > EQUAL and gain.share > (self.confidence if needed is None else needed)
@@ -215,12 +217,3 @@ class Chooser:
 
 def _without(position: int, configuration: Configuration) -> Configuration:
     return replace(configuration, rules=tuple(rule for rule in configuration.rules if rule[0] != position))
-
-
-def _reason(gain: Gain, *, kept: bool) -> str:
-    if not gain.changed:
-        return "changes no clip"
-    share = f"{100 * gain.share:.1f}% of the samples"
-    if kept:
-        return f"a gain in {share}"
-    return f"the gain may be chance: only in {share}" if gain.value > EQUAL else "no gain on clips it was not fitted on"

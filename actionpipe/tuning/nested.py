@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from actionpipe.competition.rules.base import Labels
 from actionpipe.metrics.bootstrap import Bootstrap
-from actionpipe.metrics.tally import metric_of, tally
+from actionpipe.metrics.metric import Prediction
 from actionpipe.tuning import CONFIDENCE
 from actionpipe.tuning.candidates import Part, Trials
 from actionpipe.tuning.choose import Choice, Chooser, Step
@@ -21,16 +18,16 @@ class Outcome:
 
     choice: Choice
     """Fitted on all clips; or the competition file's own, where ``by_file``."""
-    tuned: Labels
-    """(N,) each by a configuration that was chosen, from the first part to the last, without its fold."""
-    written: Labels
-    """(N,) by the competition file as it is."""
+    tuned: Prediction
+    """Of N clips, each by a configuration that was chosen, from the first part to the last, without its fold."""
+    written: Prediction
+    """By the competition file as it is."""
     by_file: bool
     """Whether the file stays as it is, as ``written`` is better than ``tuned``."""
 
     @property
-    def nested(self) -> Labels:
-        """(N,) by what was decided for: no setting was fitted on the clip that it labels."""
+    def nested(self) -> Prediction:
+        """By what was decided for: no setting was fitted on the clip that it labels."""
         return self.written if self.by_file else self.tuned
 
 
@@ -43,17 +40,16 @@ def tune(problem: Problem, confidence: float = CONFIDENCE, seed: int = 0) -> Out
         seed: of the bootstrap samples.
     """
     trials = Trials(Labeller(problem))
-    tuned = np.empty(len(problem.truth), np.int64)
+    chosen = {}
     for fold in problem.folds:
         others = [other for other in problem.folds if other != fold]
-        chosen = Chooser(trials, others, confidence, seed).choose().configuration
-        inside = problem.fold == fold
-        tuned[inside] = trials.labeller.labels(chosen)[inside]
+        chosen[fold] = Chooser(trials, others, confidence, seed).choose().configuration
+    tuned = trials.by_fold(chosen)
     choice, file = Chooser(trials, problem.folds, confidence, seed).choose(), written(problem)
-    by_file = trials.labeller.labels(file)
+    by_file = trials.prediction(file)
     if choice.configuration == file:
         return Outcome(choice, tuned, by_file, by_file=False)
-    step = _against_the_file(problem, file, tuned, by_file, seed)
+    step = _against_the_file(trials, file, tuned, by_file, seed)
     steps = [*choice.steps, step]
     if step.kept:
         steps = [*(_as_in(file, one) for one in choice.steps), step]
@@ -61,11 +57,12 @@ def tune(problem: Problem, confidence: float = CONFIDENCE, seed: int = 0) -> Out
     return Outcome(replace(choice, steps=steps), tuned, by_file, by_file=step.kept)
 
 
-def _against_the_file(problem: Problem, file: Configuration, tuned: Labels, by_file: Labels, seed: int) -> Step:
+def _against_the_file(trials: Trials, file: Configuration, tuned: Prediction, by_file: Prediction, seed: int) -> Step:
     """The file in the place of all that was chosen. Nothing of it was fitted on these clips: any gain will do."""
-    metric = problem.competition.metric
-    gain = Bootstrap(problem.group, seed).gain(metric, problem.truth, tuned, by_file, problem.classes)
-    value = float(metric_of(metric, tally(problem.truth, by_file, problem.classes).sum(axis=0)))
+    problem = trials.problem
+    names = problem.competition.class_names
+    gain = Bootstrap(problem.group, seed).gain(trials.metric.name, problem.truth, tuned, by_file, names)
+    value = trials.value(problem.truth, by_file)
     kept = gain.value > EQUAL
     reason = f"{'better' if kept else 'no better'} than what the other folds chose for each"
     return Step(Part("written"), file, kept, value, gain, reason)

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actionpipe.errors import UserError
-from actionpipe.metrics.overall import overall, top_k_accuracy
-from actionpipe.metrics.registry import METRICS
+from actionpipe.metrics.label_metrics import LABEL_METRICS
+from actionpipe.metrics.overall import overall
+from actionpipe.metrics.probability_metrics import top_k_accuracy
 
 CLASSES = ["run", "jump, high", "sit", "007"]
 SCORES = np.array([[0.7, 0.1, 0.1, 0.1], [0.2, 0.5, 0.3, 0.0], [0.05, 0.15, 0.3, 0.5], [0.4, 0.3, 0.2, 0.1]])
@@ -16,17 +17,17 @@ SCORES = np.array([[0.7, 0.1, 0.1, 0.1], [0.2, 0.5, 0.3, 0.0], [0.05, 0.15, 0.3,
 def test_values_by_hand() -> None:
     truth, predicted = ["run", "sit", "007", "007"], ["run", "jump, high", "007", "run"]
     # By rank of the true class: 1, 2, 1, 4.
-    values = overall(truth, predicted, CLASSES, SCORES, ranks=(2, 3, 4))
+    values = overall(truth, predicted, CLASSES, SCORES)
     assert values["accuracy"] == pytest.approx(2 / 4)
     assert values["micro_f1"] == pytest.approx(2 / 4)
     # run: tp 1 fp 1 -> 2/3; jump: only predicted -> 0; sit: 0; 007: tp 1 fn 1 -> 2/3.
     assert values["macro_f1"] == pytest.approx((2 / 3 + 0 + 0 + 2 / 3) / 4)
     assert values["weighted_f1"] == pytest.approx((2 / 3 + 0 + 2 * 2 / 3) / 4)
     assert values["mean_class_accuracy"] == pytest.approx((1 + 0 + 0.5) / 3)
-    assert values["top2_accuracy"] == pytest.approx(3 / 4)
+    assert top_k_accuracy(truth, SCORES, CLASSES, 2) == pytest.approx(3 / 4)
     assert values["top3_accuracy"] == pytest.approx(3 / 4)
-    assert "top4_accuracy" not in values  # of four classes, it is 1 for any scores
-    assert list(overall(truth, predicted, CLASSES)) == list(METRICS)
+    assert "top5_accuracy" not in values  # of four classes, it is 1 for any scores
+    assert list(overall(truth, predicted, CLASSES)) == [metric.name for metric in LABEL_METRICS]
 
 
 def test_top_k_of_two_classes_and_of_all() -> None:

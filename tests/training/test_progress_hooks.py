@@ -9,7 +9,7 @@ import torch
 def test_the_metric_is_that_of_the_competition(openmmlab):
     from actionpipe.training.evaluators import ClipMetric
 
-    metric = ClipMetric("macro_f1", 3)
+    metric = ClipMetric("macro_f1", ["a", "b", "c"])
     samples = [
         {"pred_score": torch.tensor(scores), "gt_label": torch.tensor([label])}
         for scores, label in (([0.9, 0.1, 0.0], 0), ([0.2, 0.7, 0.1], 1), ([0.6, 0.4, 0.0], 1), ([0.9, 0.0, 0.1], 0))

@@ -27,7 +27,7 @@ def test_of_a_useful_a_useless_and_a_harmful_rule_only_the_useful_stays_in_95_of
 
 def test_what_is_chosen_for_a_fold_does_not_depend_on_its_labels() -> None:
     problem = planted(5, 150)
-    before = tune(problem).nested
+    before = tune(problem).nested.labels
     for fold in problem.folds[:2]:
         truth = problem.truth.copy()
         inside = problem.fold == fold
@@ -35,7 +35,7 @@ def test_what_is_chosen_for_a_fold_does_not_depend_on_its_labels() -> None:
         shuffled = Problem(
             problem.competition, problem.scores, truth, problem.fold, problem.group, problem.videos, problem.counts
         )
-        np.testing.assert_array_equal(tune(shuffled).nested[inside], before[inside])
+        np.testing.assert_array_equal(tune(shuffled).nested.labels[inside], before[inside])
 
 
 def test_every_part_is_decided_once_and_a_kept_one_gains() -> None:
@@ -58,7 +58,7 @@ def test_every_part_is_decided_once_and_a_kept_one_gains() -> None:
 def test_the_whole_procedure_does_better_than_the_rules_as_written() -> None:
     problem = planted(2)
     outcome = tune(problem)
-    assert (outcome.nested == problem.truth).mean() > (outcome.written == problem.truth).mean() + 0.05
+    assert (outcome.nested.labels == problem.truth).mean() > (outcome.written.labels == problem.truth).mean() + 0.05
 
 
 def without_harm(seed: int) -> Problem:
@@ -75,7 +75,7 @@ def test_the_file_stays_as_it_is_where_all_that_was_chosen_does_worse() -> None:
         outcome, file, names = tune(problem), written(problem), problem.competition.class_names
         labels = Labeller(problem).labels(file)
         by_file, tuned = (
-            measure(problem.competition.metric, problem.truth, found, names) for found in (labels, outcome.tuned)
+            measure(problem.competition.metric, problem.truth, found, names) for found in (labels, outcome.tuned.labels)
         )
         step = outcome.choice.steps[-1]
         assert step.part.kind == "written"
@@ -84,7 +84,7 @@ def test_the_file_stays_as_it_is_where_all_that_was_chosen_does_worse() -> None:
         stayed.append(by_file > tuned)
         assert outcome.by_file == step.kept == stayed[-1]
         assert (outcome.choice.configuration == file) == stayed[-1]
-        np.testing.assert_array_equal(outcome.nested, labels if stayed[-1] else outcome.tuned)
+        np.testing.assert_array_equal(outcome.nested.labels, labels if stayed[-1] else outcome.tuned.labels)
         rules = [one.part.index for one in outcome.choice.steps if one.part.kind == "rule" and one.kept]
         assert sorted(rules) == sorted(position for position, _ in outcome.choice.configuration.rules)
     assert True in stayed
