@@ -61,11 +61,16 @@ def app(typed: Sequence[str] | None = None) -> typer.Typer:
     return verbs
 
 
+def command_of(stage: str, function: str = "command") -> Callable[..., Any]:
+    """A function of a stage, which is imported."""
+    found: Callable[..., Any] = getattr(importlib.import_module(f"{STAGES}.{stage}"), function)
+    return found
+
+
 def _command(stage: str, function: str, *, is_typed: bool) -> Callable[..., Any]:
     """A stage's function; where it was not typed, one that has its line of help."""
     if is_typed:
-        found: Callable[..., Any] = getattr(importlib.import_module(f"{STAGES}.{stage}"), function)
-        return with_recipe_folders(found)
+        return with_recipe_folders(command_of(stage, function))
 
     def listed() -> None:
         raise AssertionError(f"{stage} was called without having been typed")

@@ -348,11 +348,11 @@ def test_a_link_out_of_the_wheel_is_refused(place, monkeypatch):
 def test_every_command_that_reads_recipes_has_the_flag():
     import inspect
 
-    from actionpipe.cli import VERBS
+    from actionpipe.cli import VERBS, command_of
     from actionpipe.stages.flags import with_recipe_folders
 
     for verb in ("run", "data", "train", "inference", "predict", "demo", "flops", "postprocess", "tune"):
-        assert "recipe_folders" in inspect.signature(with_recipe_folders(VERBS[verb])).parameters, verb
+        assert "recipe_folders" in inspect.signature(with_recipe_folders(command_of(VERBS[verb]))).parameters, verb
 
 
 @pytest.mark.parametrize("text", ["'; open('mark', 'w') #", '"""; x', "a\\'", "a\nimport os", "{x}", "# y", "\u2028x"])

@@ -1,5 +1,6 @@
 """``--recipes DIR``: recipes of one's own, known by name to every command and to the processes that it starts."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 from conftest import CHECKOUT, clip_recipe
 
-from actionpipe.cli import VERBS, app
+from actionpipe.cli import STAGES, VERBS, app
 from actionpipe.errors import UserError
 from actionpipe.recipes.locate import FOLDERS, recipe_file
 from actionpipe.runtime.processes import choose
@@ -35,7 +36,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("verb", TYPED)
 def test_the_folder_reaches_the_work_and_its_processes(folder, tmp_path, monkeypatch, verb):
     called, arguments = TYPED[verb]
-    module = sys.modules[VERBS[verb].__module__]
+    module = importlib.import_module(f"{STAGES}.{VERBS[verb]}")
     found = []
 
     def work(*_, **__):
@@ -44,16 +45,17 @@ def test_the_folder_reaches_the_work_and_its_processes(folder, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "D").mkdir()
     monkeypatch.setattr(module, called, work)
-    app()([verb, *arguments, "--recipes", str(folder)], standalone_mode=False)
+    typed = [verb, *arguments, "--recipes", str(folder)]
+    app(typed)(typed, standalone_mode=False)
     assert found == [(folder / "mine.py", str(folder))]
 
 
 def test_a_folder_that_is_not_there_is_told(folder, tmp_path):
     with pytest.raises(UserError, match="there is none at"):
-        app()(["train", "0", "--recipes", str(tmp_path / "absent")], standalone_mode=False)
+        app(["train"])(["train", "0", "--recipes", str(tmp_path / "absent")], standalone_mode=False)
     (tmp_path / "a:b").mkdir()
     with pytest.raises(UserError, match="no folder with ':' in its path"):
-        app()(["train", "0", "--recipes", str(tmp_path / "a:b")], standalone_mode=False)
+        app(["train"])(["train", "0", "--recipes", str(tmp_path / "a:b")], standalone_mode=False)
 
 
 @pytest.mark.parametrize(

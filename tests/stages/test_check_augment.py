@@ -128,7 +128,8 @@ def test_it_is_a_verb_of_check(openmmlab, recipe, video, rows, tmp_path):
 
     out = tmp_path / "sheet.png"
     flags = ["--recipe", recipe, "--out", str(out), "--video", str(video), "--clips", "2", "--frames", "2"]
-    assert app()(["check", "augment", *flags, "--seed", "3"], standalone_mode=False) == ExitCode.OK
+    typed = ["check", "augment", *flags, "--seed", "3"]
+    assert app(typed)(typed, standalone_mode=False) == ExitCode.OK
     assert cv2.imread(str(out)).shape[1] == 4 * 132 + 4
     by_verb = [row.caption for row in rows]
     check_augment(recipe, out, video=video, clips=2, seed=3)
