@@ -1,7 +1,8 @@
 """Where libraries keep what they compile and draw with, on machines where their usual places cannot be written.
 
 numba, torch, matplotlib and fontconfig write below the home folder or beside their code, and some of them fail where
-that is read-only, as in ``docker --read-only`` or for a user without a home.
+that is read-only, as in ``docker --read-only`` or for a user without a home. What numba compiles for an installed wheel
+goes to the user's cache, never into the environment.
 """
 
 import atexit
@@ -31,7 +32,8 @@ _OUTPUTS = ("--data", "--output-root", "--out")
 def provide(arguments: Sequence[str] | None = None) -> None:
     """Point libraries to a temporary folder where their own cannot be written; let this process open many files.
 
-    Processes started later inherit it. Nothing is changed where everything can be written.
+    Processes started later inherit it. Nothing is changed where everything can be written, but for
+    numba's kernels of an installed wheel.
 
     Args:
         arguments: of the command line, for a folder that can be written when no other can; ``sys.argv`` when None.
@@ -40,7 +42,12 @@ def provide(arguments: Sequence[str] | None = None) -> None:
     _provide_temporary(sys.argv if arguments is None else arguments)
     home = Path(os.environ.get("HOME") or "/nonexistent")
     needy = not _writable(home)
-    numba = "NUMBA_CACHE_DIR" not in os.environ and not _writable(KERNELS / "__pycache__", make=True)
+    installed = KERNELS.is_relative_to(sys.prefix)  # from a wheel: an environment is left as pip made it
+    numba = "NUMBA_CACHE_DIR" not in os.environ and (installed or not _writable(KERNELS / "__pycache__", make=True))
+    if numba and not needy and installed:
+        own = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+        os.environ["NUMBA_CACHE_DIR"] = str(own / "actionpipe" / "numba")
+        return
     if not needy and not numba:
         return
     folder = _own_folder()

@@ -57,6 +57,16 @@ def test_what_a_user_has_set_stays(places, monkeypatch):
     assert os.environ["MPLCONFIGDIR"] == "/mine"
 
 
+def test_the_kernels_of_an_installed_wheel_go_to_the_users_cache(places, monkeypatch):
+    monkeypatch.setattr(caches.sys, "prefix", str(caches.KERNELS.parents[2]))
+    caches.provide([])
+    assert os.environ["NUMBA_CACHE_DIR"] == str(places / "home" / ".cache" / "actionpipe" / "numba")
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(places / "own"))
+    caches.provide([])
+    assert os.environ["NUMBA_CACHE_DIR"] == str(places / "own" / "actionpipe" / "numba")
+
+
 def test_in_a_read_only_checkout_numba_writes_elsewhere(places, monkeypatch):
     refuse(monkeypatch, caches.KERNELS)
     caches.provide([])
