@@ -53,6 +53,7 @@ def actionpipe(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(command: list[object], folder: Path) -> str:
     """What a command says that is started in a folder, without the checkout on its path."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["XDG_CACHE_HOME"] = str(folder / ".cache")  # compiled kernels
     done = subprocess.run(
         list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -77,11 +78,12 @@ def test_it_says_what_it_needs_and_brings_what_it_reads(wheel):
 
 def test_recipes_are_found_and_counted(actionpipe, tmp_path):
     assert "GFLOPs" in started([actionpipe, "flops", "tsm_small"], tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".cache"] == []
 
 
 def test_from_an_empty_folder_to_a_submission(actionpipe, tmp_path):
     classes = ["dark", "light"]
+    before = {path for path in actionpipe.parents[1].rglob("*") if path.suffix != ".pyc" and path.name != "__pycache__"}
     data, rows = tmp_path / "data", ["video_filename,class"]
     data.mkdir()
     for folder, clips in (("train", 4), ("test", 1)):
@@ -109,4 +111,7 @@ def test_from_an_empty_folder_to_a_submission(actionpipe, tmp_path):
     assert "== inference" in said
     final = (data / "results" / "final.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in final] == ["video_filename", "dark0_test.mp4", "light0_test.mp4"]
-    assert {path.name for path in tmp_path.iterdir()} == {"data", "train", "test"}
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "train", "test", ".cache"}
+    installed = actionpipe.parents[1]
+    now = {path for path in installed.rglob("*") if path.suffix != ".pyc" and path.name != "__pycache__"}
+    assert now == before, "the environment is left as it was"
