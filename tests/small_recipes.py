@@ -14,6 +14,11 @@ MODEL: dict[str, dict[str, Any]] = {
     "timesformer": {"model.backbone.img_size": 32},
 }
 """What a network must know of the size of its input."""
+SHALLOW: dict[str, dict[str, Any]] = {
+    "timesformer": {"model.backbone.num_transformer_layers": 2},
+    "videomae_b": {"model.backbone.depth": 2},
+}
+"""Fewer of the equal layers of the deepest networks, where time goes into them alone."""
 HEAVY = {
     "i3d_r50",
     "r2plus1d_r34",
@@ -40,10 +45,13 @@ def of_mmaction(names: list[str]) -> dict[str, str]:
     return {name: str(wheel_config(name)) for name in names if name not in changed}
 
 
-def shrunk(recipe: Any, name: str) -> dict[str, Any]:
-    """Overrides that let a recipe take small pictures: every size of its pipelines by the same factor."""
+def shrunk(recipe: Any, name: str, *, shallow: bool = False) -> dict[str, Any]:
+    """Overrides that let a recipe take small pictures: every size of its pipelines by the same factor.
+
+    ``shallow``: with fewer layers too, see ``SHALLOW``.
+    """
     size = SMALL.get(name, 64)
-    overrides = dict(MODEL.get(name, {}))
+    overrides = MODEL.get(name, {}) | (SHALLOW.get(name, {}) if shallow else {})
     for pipeline in ("train_pipeline", "test_pipeline", "views_pipeline"):
         for place, step in enumerate(recipe.get(pipeline) or []):
             for key in ("scale", "scale_range", "crop_size", "size", "input_size"):
