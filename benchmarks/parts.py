@@ -21,7 +21,7 @@ from actionpipe.data.coco import frames_coco, spread
 from actionpipe.data.lists import read_list
 from actionpipe.inference import reference
 from actionpipe.inference.network_inputs import ClipInput, FrameInput
-from actionpipe.inference.setting import Setting
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.tasks import plan
 from actionpipe.recipes import recipe as recipes
 from actionpipe.runtime.engines import choose_engine
@@ -59,13 +59,13 @@ def classifier_seconds(
     clips, frames = Path(task.clips), workspace.frames("test")
     works = {}
     for precision in precisions:
-        setting, recipe = _setting(workspace, competition, precision), recipes.load(member.recipe, member.overrides)
-        scorer, packed = setting.recogniser(task, recipe), ClipInput(recipe)
+        context, recipe = _setting(workspace, competition, precision), recipes.load(member.recipe, member.overrides)
+        scorer, packed = context.recogniser(task, recipe), ClipInput(recipe)
         works[precision] = partial(_score, scorer, packed)
     return _in_turns(
         lambda: reference.score_clips(member, competition, Path(task.checkpoint), clips, frames, "cpu", "peer"),
-        setting,
-        setting.clips(task),
+        context,
+        context.clips(task),
         works,
     )
 
@@ -87,13 +87,13 @@ def detector_seconds(
     root = workspace.frames("test")
     works = {}
     for precision in precisions:
-        setting, recipe = _setting(workspace, competition, precision), recipes.load(detector.recipe, detector.overrides)
+        context, recipe = _setting(workspace, competition, precision), recipes.load(detector.recipe, detector.overrides)
         recipes.set_detector_classes(recipe, detector)
-        boxes, packed = setting.detector(task, recipe), FrameInput(recipe)
+        boxes, packed = context.detector(task, recipe), FrameInput(recipe)
         works[precision] = partial(_detect, boxes, packed)
     return _in_turns(
         lambda: reference.detect_frames(detector, Path(task.checkpoint), coco, root, "cpu", "peer"),
-        setting,
+        context,
         [root / image["file_name"] for image in content["images"]],
         works,
     )
@@ -108,14 +108,14 @@ def _detect(boxes: Any, packed: FrameInput, path: Path) -> None:
 
 
 def _in_turns(
-    peer: Callable[[], object], setting: Setting, items: Sequence[Any], works: Mapping[str, Callable[[Any], None]]
+    peer: Callable[[], object], context: RunContext, items: Sequence[Any], works: Mapping[str, Callable[[Any], None]]
 ) -> tuple[float, dict[str, float]]:
     """Seconds an item of the peer's and of each work: medians of ``ROUNDS`` turns, as machines are not always as fast.
 
     Before the first turn each work is done once, which compiles its network. Ours goes over the items once for each of
     its lanes, so that all have as many: of few items an odd last one would count, which of many is nothing.
     """
-    of_all_lanes = list(items) * setting.engine.lanes
+    of_all_lanes = list(items) * context.engine.lanes
     theirs: list[float] = []
     ours: dict[str, list[float]] = {precision: [] for precision in works}
     for _ in range(ROUNDS):
@@ -123,11 +123,11 @@ def _in_turns(
             peer()
         theirs.append(timed.seconds)
         for precision, work in works.items():
-            with _one_thread(setting):
+            with _one_thread(context):
                 if len(theirs) == 1:
                     work(items[0])
                 started = time.perf_counter()
-                work_through(of_all_lanes, work, setting.engine.lanes, title=precision, unit="items")
+                work_through(of_all_lanes, work, context.engine.lanes, title=precision, unit="items")
                 ours[precision].append(time.perf_counter() - started)
     each = {precision: median(seconds) / len(of_all_lanes) for precision, seconds in ours.items()}
     return median(theirs) / len(items), each
@@ -140,15 +140,15 @@ def _activate() -> None:
     registration.register()
 
 
-def _setting(workspace: Workspace, competition: Competition, precision: str) -> Setting:
-    return Setting(workspace, competition, choose_engine("auto", precision, Processes("cpu", 1)))
+def _setting(workspace: Workspace, competition: Competition, precision: str) -> RunContext:
+    return RunContext(workspace, competition, choose_engine("auto", precision, Processes("cpu", 1)))
 
 
 @contextlib.contextmanager
-def _one_thread(setting: Setting) -> Iterator[None]:
+def _one_thread(context: RunContext) -> Iterator[None]:
     """Each lane is one thread, as in the processes of inference; torch's default is put back for the peer."""
     before = torch.get_num_threads()
-    torch.set_num_threads(setting.engine.threads)
+    torch.set_num_threads(context.engine.threads)
     try:
         yield
     finally:

@@ -20,9 +20,9 @@ from actionpipe.fusion.ladder import active
 from actionpipe.fusion.pending import tallies, undecided
 from actionpipe.fusion.probabilities import held_out_probabilities, test_probabilities
 from actionpipe.inference.clips import Clip
-from actionpipe.inference.found_boxes import Found, read_found, row_of, settle
-from actionpipe.inference.setting import Setting
-from actionpipe.inference.shared_clip import Watched
+from actionpipe.inference.found_boxes import Detections, merge_rows, read_found, row_of
+from actionpipe.inference.run_context import RunContext
+from actionpipe.inference.shared_clip import SharedClip
 from actionpipe.inference.tasks import Task
 from actionpipe.recipes.building import said_by
 from actionpipe.runtime.work_queue import rank, work_through
@@ -43,78 +43,78 @@ def groups_of(tasks: Sequence[Task]) -> list[list[Task]]:
     return list(groups.values())
 
 
-def is_decided(group: Sequence[Task], setting: Setting) -> bool:
+def is_decided(group: Sequence[Task], context: RunContext) -> bool:
     """Whether the group's tables are current and go as far as they must."""
-    found = [read_found(task, setting) for task in group]
+    found = [read_found(task, context) for task in group]
     known = [one for one in found if one is not None]
     if len(known) < len(found):
         return False
     covered = known[0].coverage
     frames = {video: at.frames for video, at in covered.items()}
     most_boxes = next((at.most_boxes for at in covered.values()), 1)
-    return not Looking(group, setting, known, frames, most_boxes).pending
+    return not PendingClips(group, context, known, frames, most_boxes).pending
 
 
-def detect(group: Sequence[Task], setting: Setting) -> None:
+def detect(group: Sequence[Task], context: RunContext) -> None:
     """Go on with the tables of the group's tasks until they go as far as they must."""
     from mmengine.dist import barrier
 
     from actionpipe.recipes import recipe as recipes
 
-    detector = setting.model(group[0])
+    detector = context.model(group[0])
     with said_by(f"'{detector.name}' in the competition file"):
         recipe = recipes.load(detector.recipe, detector.overrides)
         recipes.set_detector_classes(recipe, detector)
         most_boxes = recipes.most_boxes(recipe)
     if rank() == 0:
-        frames_of_video = _count_frames(setting, setting.clips(group[0]))
+        frames_of_video = _count_frames(context, context.clips(group[0]))
         for task in group:
-            Parts(Path(task.output)).begin(setting.inputs(task))
-            settle(task, setting, frames_of_video, most_boxes)
+            Parts(Path(task.output)).begin(context.inputs(task))
+            merge_rows(task, context, frames_of_video, most_boxes)
     barrier()
-    found = [read_found(task, setting) or Found() for task in group]
+    found = [read_found(task, context) or Detections() for task in group]
     frames_of_video = {video: at.frames for video, at in found[0].coverage.items()}
-    looking = Looking(group, setting, found, frames_of_video, most_boxes)
-    if looking.pending:
-        looking.load(recipe)
-        with setting.shared(Parts(Path(group[0].output)).folder) as shared:
+    pending = PendingClips(group, context, found, frames_of_video, most_boxes)
+    if pending.pending:
+        pending.load(recipe)
+        with context.shared(Parts(Path(group[0].output)).folder) as shared:
             work_through(
-                looking.pending,
-                looking.look_at,
-                setting.engine.lanes,
+                pending.pending,
+                pending.look_at,
+                context.engine.lanes,
                 title=f"{group[0].member} {group[0].scored}",
                 unit="clips",
                 shared=shared,
-                prepare_thread=setting.prepare_thread(),
-                assist=looking.assist,
+                prepare_thread=context.prepare_thread(),
+                assist=pending.assist,
             )
     barrier()
     if rank() == 0:
         for task in group:
-            now = settle(task, setting, frames_of_video, most_boxes)
+            now = merge_rows(task, context, frames_of_video, most_boxes)
             Parts(Path(task.output)).remove()
             seen, frames = (sum(getattr(at, name) for at in now.coverage.values()) for name in ("seen", "frames"))
             print(f"wrote {task.output}: {len(now.boxes)} boxes; {seen} of {frames} frames looked at", flush=True)
     barrier()
 
 
-class Looking:
+class PendingClips:
     """The clips of a group of tasks that need the detector, and how it looks at one of them."""
 
     def __init__(
         self,
         group: Sequence[Task],
-        setting: Setting,
-        found: Sequence[Found],
+        context: RunContext,
+        found: Sequence[Detections],
         frames_of_video: Mapping[str, int],
         most_boxes: int,
     ) -> None:
-        self.group, self.setting = group, setting
-        self.detector: Detector = setting.model(group[0])
-        self.rules, self.classes = setting.competition.rules, setting.competition.class_names
-        self.exhaustive = group[0].scored in setting.exhaustive
-        self.probabilities = None if self.exhaustive else _probabilities(group[0], setting)
-        others = _other_folds(group, setting, frames_of_video)
+        self.group, self.context = group, context
+        self.detector: Detector = context.model(group[0])
+        self.rules, self.classes = context.competition.rules, context.competition.class_names
+        self.exhaustive = group[0].scored in context.exhaustive
+        self.probabilities = None if self.exhaustive else _probabilities(group[0], context)
+        others = _other_folds(group, context, frames_of_video)
         self.tallies = tallies(
             self.rules,
             frames_of_video,
@@ -122,16 +122,16 @@ class Looking:
             [*(one.boxes for one in found), *(boxes for boxes, _ in others)],
             [*(one.coverage for one in found), *(coverage for _, coverage in others)],
         )
-        clips = [clip for clip in setting.clips(group[0]) if clip.video in frames_of_video]
+        clips = [clip for clip in context.clips(group[0]) if clip.video in frames_of_video]
         self.pending = [clip for clip in clips if self._needs_more(clip.video)]
-        self.in_hand: list[Watched[Boxes]] = []
+        self.in_hand: list[SharedClip[Boxes]] = []
 
     def load(self, recipe: Any) -> None:
         """Make the networks ready."""
         from actionpipe.inference.network_inputs import FrameInput
 
         self.packed = FrameInput(recipe)
-        self.detectors = [self.setting.detector(task, recipe) for task in self.group]
+        self.detectors = [self.context.detector(task, recipe) for task in self.group]
         self.parts = [Parts(Path(task.output)) for task in self.group]
 
     def look_at(self, clip: Clip) -> None:
@@ -146,30 +146,30 @@ class Looking:
                     tally.add(fold, frame, [(self.detector.classes[int(box[0])], float(box[1])) for box in of_frame])
             return self._needs_more(clip.video)
 
-        watched = Watched(clip, self.setting.engine.batch, count)
-        self.in_hand.append(watched)
-        while self._look_on(watched):
+        shared_clip = SharedClip(clip, self.context.engine.batch, count)
+        self.in_hand.append(shared_clip)
+        while self._look_on(shared_clip):
             pass
-        self.in_hand.remove(watched)
+        self.in_hand.remove(shared_clip)
 
     def assist(self) -> bool:
         """Look at some frames of a clip that another lane has in hand; whether there were any."""
-        most_left = sorted(self.in_hand, key=lambda watched: watched.given - self.tallies[watched.video].frames)
-        return any(self._look_on(watched) for watched in most_left)
+        most_left = sorted(self.in_hand, key=lambda clip: clip.given - self.tallies[clip.video].frames)
+        return any(self._look_on(clip) for clip in most_left)
 
-    def _look_on(self, watched: "Watched[Boxes]") -> bool:
+    def _look_on(self, shared_clip: "SharedClip[Boxes]") -> bool:
         """Look at the next batch; whether there was one."""
         try:
-            taken = watched.take()
+            taken = shared_clip.take()
         except UnreadableError as error:  # its decoder crashed on the way
-            watched.close()
+            shared_clip.close()
             for part in self.parts:
-                part.add(rank(), {"video": watched.video, "unreadable": str(error)})
+                part.add(rank(), {"video": shared_clip.video, "unreadable": str(error)})
             return False
         if taken is None:
             return False
         first, images = taken
-        last, packed, seen = first + len(images) - 1, None, self.tallies[watched.video].seen
+        last, packed, seen = first + len(images) - 1, None, self.tallies[shared_clip.video].seen
         found: Boxes = {}
         try:
             for fold, detector in enumerate(self.detectors):
@@ -180,9 +180,9 @@ class Looking:
                 packed = packed or [self.packed(image) for image in images]
                 found[fold] = first + skip, detector.detect(packed[skip:])
         except BaseException:
-            watched.close()
+            shared_clip.close()
             raise
-        watched.hand_in(first, last, found)
+        shared_clip.submit(first, last, found)
         return True
 
     def _needs_more(self, video: str) -> bool:
@@ -197,27 +197,27 @@ class Looking:
         return undecided(scores, tally.bounds(), self.rules, self.classes)
 
 
-def _probabilities(task: Task, setting: Setting) -> pd.DataFrame | None:
+def _probabilities(task: Task, context: RunContext) -> pd.DataFrame | None:
     """What decides which frames matter; None when some member has not scored these clips."""
-    workspace, competition = setting.workspace, setting.competition
+    workspace, competition = context.workspace, context.competition
     if task.scored == "val":
         return held_out_probabilities(workspace, competition, task.fold)
     return test_probabilities(workspace, competition)
 
 
 def _other_folds(
-    group: Sequence[Task], setting: Setting, frames_of_video: Mapping[str, int]
+    group: Sequence[Task], context: RunContext, frames_of_video: Mapping[str, int]
 ) -> list[tuple[pd.DataFrame, dict[str, Coverage] | None]]:
     """The detector's test tables of folds that are not in the group: fusion averages over all that are there.
 
     Raises:
         UserError: such a table is about clips of another length.
     """
-    workspace, folds = setting.workspace, {task.fold for task in group}
+    workspace, folds = context.workspace, {task.fold for task in group}
     if group[0].scored == "val":
         return []
     others: list[tuple[pd.DataFrame, dict[str, Coverage] | None]] = []
-    for fold in range(setting.competition.folds.number):
+    for fold in range(context.competition.folds.number):
         path = workspace.detections(group[0].member, fold, "test")
         if fold not in folds and path.exists():
             at = workspace.coverage(group[0].member, fold, "test")
@@ -228,16 +228,16 @@ def _other_folds(
                         f"{at} says that '{video}' has {covered.frames} frames, but it has {frames_of_video[video]}; "
                         f"make the detections of fold {fold} anew (--folds {fold}), or delete {path} and this file"
                     )
-            others.append((read_detections(path, setting.model(group[0]).classes), coverage))
+            others.append((read_detections(path, context.model(group[0]).classes), coverage))
     return others
 
 
-def _count_frames(setting: Setting, clips: Sequence[Clip]) -> dict[str, int]:
+def _count_frames(context: RunContext, clips: Sequence[Clip]) -> dict[str, int]:
     """Frames of each readable clip; of videos read directly as the members' scoring has counted them, where it has."""
     counted: dict[str, int] = {}
-    for member in active(setting.competition):
-        for fold in range(setting.competition.folds.number):
-            record = read_record(setting.workspace.scores(member.name, fold, "test").with_suffix(".json")) or {}
+    for member in active(context.competition):
+        for fold in range(context.competition.folds.number):
+            record = read_record(context.workspace.scores(member.name, fold, "test").with_suffix(".json")) or {}
             counted |= entries_of(record.get("frames"), int)
     frames = {}
     for clip in clips:

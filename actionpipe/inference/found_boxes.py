@@ -9,14 +9,14 @@ import pandas as pd
 
 from actionpipe.fusion.coverage import Coverage, read_coverage, write_coverage
 from actionpipe.fusion.evidence import COLUMNS, read_detections
-from actionpipe.inference.setting import Setting
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.tasks import Task
 from actionpipe.storage.atomic import digest, entries_of, read_record, write_json, write_table
 from actionpipe.storage.growing_table import Parts
 
 
 @dataclass(frozen=True)
-class Found:
+class Detections:
     """Boxes of the frames looked at."""
 
     boxes: pd.DataFrame = field(
@@ -28,32 +28,32 @@ class Found:
     """Why, by the name of each video that could not be read while it was looked at; it has no boxes and no coverage."""
 
 
-def read_found(task: Task, setting: Setting) -> Found | None:
+def read_found(task: Task, context: RunContext) -> Detections | None:
     """The task's tables, when they are there and were made from what it would be made from now."""
-    made, output, coverage = read_record(task.record), Path(task.output), _coverage(task, setting)
-    if made is None or made.get("inputs") != setting.inputs(task) or not output.exists() or not coverage.exists():
+    made, output, coverage = read_record(task.record), Path(task.output), _coverage(task, context)
+    if made is None or made.get("inputs") != context.inputs(task) or not output.exists() or not coverage.exists():
         return None
     if made.get("digest") != digest(output) or made.get("coverage") != digest(coverage):
         return None
-    boxes = read_detections(output, setting.model(task).classes)
-    return Found(boxes, read_coverage(coverage), entries_of(made.get("unreadable"), str))
+    boxes = read_detections(output, context.model(task).classes)
+    return Detections(boxes, read_coverage(coverage), entries_of(made.get("unreadable"), str))
 
 
-def settle(task: Task, setting: Setting, frames_of_video: Mapping[str, int], most_boxes: int) -> Found:
+def merge_rows(task: Task, context: RunContext, frames_of_video: Mapping[str, int], most_boxes: int) -> Detections:
     """Put the rows that were added, by this run or one that was killed, into the tables; say what these hold now.
 
     Args:
         task: whose tables.
-        setting: of the run.
+        context: of the run.
         frames_of_video: every clip that the tables are about, in their order, but for what turned out unreadable.
         most_boxes: the most boxes that a frame can have.
     """
-    parts, before = Parts(Path(task.output)), read_found(task, setting) or Found()
+    parts, before = Parts(Path(task.output)), read_found(task, context) or Detections()
     added = list(parts.rows())
     unreadable = before.unreadable | {row["video"]: row["unreadable"] for row in added if "unreadable" in row}
     frames_of_video = {video: frames for video, frames in frames_of_video.items() if video not in unreadable}
     seen = {video: before.coverage[video].seen if video in before.coverage else 0 for video in frames_of_video}
-    classes, rows = setting.model(task).classes, []
+    classes, rows = context.model(task).classes, []
     for row in added:
         video = row["video"]
         # Rows of a clip stand in order; those that an earlier settling has put into the tables already are passed over.
@@ -69,21 +69,21 @@ def settle(task: Task, setting: Setting, frames_of_video: Mapping[str, int], mos
     order = boxes.assign(place=boxes["video"].map(place)).sort_values(["place", "frame"], kind="stable").index
     boxes = boxes.loc[order].reset_index(drop=True)
     coverage = {video: Coverage(seen[video], frames, most_boxes) for video, frames in frames_of_video.items()}
-    output, coverage_path = Path(task.output), _coverage(task, setting)
+    output, coverage_path = Path(task.output), _coverage(task, context)
     # Killed here, this run must not leave tables that claim more than they hold: first nothing counts as looked at.
     task.record.unlink(missing_ok=True)
     write_coverage(coverage_path, {})
     write_table(output, boxes)
     write_coverage(coverage_path, coverage)
     digests = {"digest": digest(output), "coverage": digest(coverage_path)}
-    write_json(task.record, {"inputs": setting.inputs(task), **digests, "unreadable": unreadable})
-    return Found(boxes, coverage, unreadable)
+    write_json(task.record, {"inputs": context.inputs(task), **digests, "unreadable": unreadable})
+    return Detections(boxes, coverage, unreadable)
 
 
-def _coverage(task: Task, setting: Setting) -> Path:
-    return setting.workspace.coverage(task.member, task.fold, task.scored)
+def _coverage(task: Task, context: RunContext) -> Path:
+    return context.workspace.coverage(task.member, task.fold, task.scored)
 
 
 def row_of(video: str, first: int, last: int, boxes: list[list[float]]) -> dict[str, Any]:
-    """What ``settle`` reads: the frames ``first`` to ``last`` of a clip were looked at; ``boxes`` begin with theirs."""
+    """What ``merge_rows`` reads: frames ``first`` to ``last`` of a clip were looked at; ``boxes`` begin with theirs."""
     return {"video": video, "first": first, "last": last, "boxes": boxes}

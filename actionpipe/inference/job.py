@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from actionpipe.competition.file import Competition
 from actionpipe.inference.protocol import Protocol
-from actionpipe.inference.setting import Setting
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.tasks import Task
 from actionpipe.runtime.engines import Engine
 from actionpipe.storage.workspace import Workspace
@@ -18,19 +18,19 @@ from actionpipe.storage.workspace import Workspace
 class InferenceJob:
     """The tables to make, and what they share; its competition has its classes and the way to fuse that counts."""
 
-    setting: Setting
+    context: RunContext
     tasks: tuple[Task, ...]
 
     def to_data(self) -> dict[str, Any]:
         """The job in plain values, for JSON."""
-        setting = self.setting
+        context = self.context
         return {
-            "data": str(setting.workspace.root),
-            "competition": setting.competition.model_dump(mode="json"),
-            "engine": asdict(setting.engine),
-            "videos": None if setting.videos is None else str(setting.videos),
-            "exhaustive": list(setting.exhaustive),
-            "protocol": asdict(setting.protocol),
+            "data": str(context.workspace.root),
+            "competition": context.competition.model_dump(mode="json"),
+            "engine": asdict(context.engine),
+            "videos": None if context.videos is None else str(context.videos),
+            "exhaustive": list(context.exhaustive),
+            "protocol": asdict(context.protocol),
             "tasks": [asdict(task) for task in self.tasks],
         }
 
@@ -39,7 +39,7 @@ class InferenceJob:
         """The inverse of ``to_data``."""
         # What looks alike in it has been told where the competition file was read.
         competition = Competition.model_validate(data["competition"], context={"checked": True})
-        setting = Setting(
+        context = RunContext(
             Workspace(Path(data["data"])),
             competition,
             Engine(**data["engine"]),
@@ -47,7 +47,7 @@ class InferenceJob:
             tuple(data["exhaustive"]),
             Protocol(**data["protocol"]),
         )
-        return cls(setting, tuple(Task(**task) for task in data["tasks"]))
+        return cls(context, tuple(Task(**task) for task in data["tasks"]))
 
     def to_json(self) -> str:
         """The job as text; names that are not UTF-8 included."""

@@ -11,9 +11,9 @@ from actionpipe.competition.file import Competition, Detector, Member
 from actionpipe.data.coco import frames_coco
 from actionpipe.data.lists import read_list
 from actionpipe.data.video_index import name_of_directory
-from actionpipe.inference.found_boxes import row_of, settle
+from actionpipe.inference.found_boxes import merge_rows, row_of
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.score_clips import finish
-from actionpipe.inference.setting import Setting
 from actionpipe.inference.tasks import Task
 from actionpipe.storage.atomic import scratch_folder, write_json
 from actionpipe.storage.growing_table import Parts
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def score(tasks: Sequence[Task], setting: Setting) -> None:
+def score(tasks: Sequence[Task], context: RunContext) -> None:
     """Make the score tables of ``tasks``, one after the other."""
     from mmengine.dist import barrier, is_main_process
 
@@ -33,35 +33,35 @@ def score(tasks: Sequence[Task], setting: Setting) -> None:
     for task in tasks:
         part, clips = part_of(task.scored), Path(task.clips)
         scores = score_clips(
-            setting.model(task),
-            setting.competition,
+            context.model(task),
+            context.competition,
             Path(task.checkpoint),
             clips,
-            setting.workspace.frames(part),
-            setting.engine.device,
+            context.workspace.frames(part),
+            context.engine.device,
             f"{task.member} fold {task.fold} {task.scored}",
         )
         if is_main_process():
-            parts, names = Parts(Path(task.output)), name_of_directory(setting.workspace, setting.competition, part)
-            parts.begin(setting.inputs(task))
+            parts, names = Parts(Path(task.output)), name_of_directory(context.workspace, context.competition, part)
+            parts.begin(context.inputs(task))
             for clip in dict.fromkeys(read_list(clips)):
                 probabilities = scores[clip.directory].tolist()
                 parts.add(0, {"video": names[clip.directory], "frames": clip.frames, "scores": probabilities})
-            recipe = recipes.load(setting.model(task).recipe, setting.model(task).overrides)
-            finish(task, setting, recipe)
+            recipe = recipes.load(context.model(task).recipe, context.model(task).overrides)
+            finish(task, context, recipe)
         barrier()
 
 
-def detect(group: Sequence[Task], setting: Setting) -> None:
+def detect(group: Sequence[Task], context: RunContext) -> None:
     """Make the detection tables of ``group``: every frame of every clip is looked at."""
     from mmengine.dist import barrier, is_main_process
 
     from actionpipe.recipes import recipe as recipes
 
-    workspace = setting.workspace
+    workspace = context.workspace
     for task in group:
-        detector, part = setting.model(task), part_of(task.scored)
-        names = name_of_directory(workspace, setting.competition, part)
+        detector, part = context.model(task), part_of(task.scored)
+        names = name_of_directory(workspace, context.competition, part)
         content = frames_coco(
             read_list(Path(task.clips)), Manifest.read(workspace.manifest(part)), names, detector.classes
         )
@@ -69,7 +69,7 @@ def detect(group: Sequence[Task], setting: Setting) -> None:
         write_json(coco, content)
         title = f"{task.member} fold {task.fold} {task.scored}"
         frames = workspace.frames(part)
-        boxes = detect_frames(detector, Path(task.checkpoint), coco, frames, setting.engine.device, title)
+        boxes = detect_frames(detector, Path(task.checkpoint), coco, frames, context.engine.device, title)
         if is_main_process():
             rows: dict[str, list[list[float]]] = defaultdict(list)
             frames_of_video: dict[str, int] = {}
@@ -79,12 +79,12 @@ def detect(group: Sequence[Task], setting: Setting) -> None:
                 rows[video] += [[number, *box] for box in boxes[image["id"]].tolist()]
             parts = Parts(Path(task.output))
             parts.remove()
-            parts.begin(setting.inputs(task))
+            parts.begin(context.inputs(task))
             task.record.unlink(missing_ok=True)
             for video, last in frames_of_video.items():
                 parts.add(0, row_of(video, 1, last, rows[video]))
             most_boxes = recipes.most_boxes(recipes.load(detector.recipe, detector.overrides))
-            settle(task, setting, frames_of_video, most_boxes)
+            merge_rows(task, context, frames_of_video, most_boxes)
             parts.remove()
         barrier()
 

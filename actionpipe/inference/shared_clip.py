@@ -11,7 +11,7 @@ from actionpipe.video.decode import Image
 Result = TypeVar("Result")
 
 
-class Watched(Generic[Result]):
+class SharedClip(Generic[Result]):
     """Gives out the frames of a clip, batch by batch, until ``count`` says that it has seen enough.
 
     Whoever has looked at a batch hands in what was found. ``count`` is called with one batch after the other as they
@@ -44,7 +44,7 @@ class Watched(Generic[Result]):
             self.given += len(images)
         return (first, images) if images else None
 
-    def hand_in(self, first: int, last: int, result: Result) -> None:
+    def submit(self, first: int, last: int, result: Result) -> None:
         """What was found in the frames ``first`` to ``last``, as they were taken."""
         with self._counting:
             self._waiting[first] = (last, result)

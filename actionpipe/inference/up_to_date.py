@@ -5,24 +5,24 @@ from pathlib import Path
 
 from actionpipe.fusion.source_files import scoring_sources
 from actionpipe.inference.detect_frames import groups_of, is_decided
-from actionpipe.inference.setting import Setting
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.tasks import Task, is_current
 from actionpipe.recipes.building import said_by
 from actionpipe.recipes.locate import recipe_digest
 from actionpipe.storage import unchanged
 
 
-class Noted:
+class UpToDateNote:
     """A note that all tables of a run are there; to see in each of them how far a detector must go takes far longer."""
 
-    def __init__(self, name: str, tasks: Sequence[Task], setting: Setting, competition_file: Path) -> None:
+    def __init__(self, name: str, tasks: Sequence[Task], context: RunContext, competition_file: Path) -> None:
         """Name the note, and all that it is about."""
-        self._tasks, self._setting, workspace = tasks, setting, setting.workspace
-        self._sources = scoring_sources(workspace, setting.competition, competition_file)
+        self._tasks, self._setting, workspace = tasks, context, context.workspace
+        self._sources = scoring_sources(workspace, context.competition, competition_file)
         for task in tasks:
             self._sources += [Path(task.clips), Path(task.checkpoint), *self._written(task)]
         settings = [
-            "inference", setting.engine.label, setting.protocol, setting.exhaustive, setting.competition,
+            "inference", context.engine.label, context.protocol, context.exhaustive, context.competition,
             [(task.kind, task.member, task.fold, task.scored, self._recipe(task)) for task in tasks],
         ]  # fmt: skip
         self._record = unchanged.Record(workspace.results / f"{name}.json", workspace.root, settings)
@@ -50,10 +50,10 @@ class Noted:
         return output if task.kind == "clips" else [*output, workspace.coverage(task.member, task.fold, task.scored)]
 
 
-def count_current(tasks: Sequence[Task], setting: Setting) -> int:
+def count_current(tasks: Sequence[Task], context: RunContext) -> int:
     """How many of the tables are there, made from what they would be made from now, and go as far as they must."""
-    scored = [task for task in tasks if task.kind == "clips" and is_current(task, setting.inputs(task))]
+    scored = [task for task in tasks if task.kind == "clips" and is_current(task, context.inputs(task))]
     if len(scored) < sum(task.kind == "clips" for task in tasks):
         return len(scored)  # where the detector must look depends on all scores
     groups = groups_of([task for task in tasks if task.kind == "frames"])
-    return len(scored) + sum(len(group) for group in groups if is_decided(group, setting))
+    return len(scored) + sum(len(group) for group in groups if is_decided(group, context))

@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 
 from actionpipe.errors import UserError
 from actionpipe.openmmlab import numpy2
-from actionpipe.openmmlab.deferred_imports import put_off
+from actionpipe.openmmlab.deferred_imports import deferred
 
 PRESENTED_MMCV = "2.1.0"
 """The newest mmcv that mmaction2 1.2.0 accepts."""
@@ -46,7 +46,7 @@ def activate() -> None:
     """Make ``import mmaction``, ``mmdet``, ``mmcv.ops`` and ``mmengine`` work in this process. Cheap when repeated."""
     if "mmaction" in sys.modules and getattr(sys.modules["mmaction"], "_actionpipe", False):
         return
-    with warnings.catch_warnings(), put_off(LATER, ABSENT):
+    with warnings.catch_warnings(), deferred(LATER, ABSENT):
         # Their import-time warnings (removed aliases, optional packages) tell a user nothing.
         warnings.simplefilter("ignore")
         provide_operators()

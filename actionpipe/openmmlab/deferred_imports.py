@@ -9,7 +9,7 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def put_off(later: tuple[str, ...], absent: tuple[str, ...] = ()) -> Iterator[None]:
+def deferred(later: tuple[str, ...], absent: tuple[str, ...] = ()) -> Iterator[None]:
     """Let what is imported in the ``with`` block import these modules by name only; those already there stay.
 
     Args:

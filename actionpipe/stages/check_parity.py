@@ -61,7 +61,7 @@ def check_parity(
     from actionpipe.data.user_tables import resolve_competition
     from actionpipe.inference.job import InferenceJob
     from actionpipe.inference.parity.compare import Request
-    from actionpipe.inference.setting import Setting
+    from actionpipe.inference.run_context import RunContext
     from actionpipe.runtime.engines import choose_engine
 
     workspace = Workspace(data)
@@ -74,7 +74,7 @@ def check_parity(
     if videos is not None and scored != "test":
         raise UserError("--videos reads test clips; leave it away, or take --scored test")
     tasks = tasks_of(workspace, competition, member, fold, scored)
-    job = InferenceJob(Setting(workspace, competition, chosen, videos), tuple(tasks))
+    job = InferenceJob(RunContext(workspace, competition, chosen, videos), tuple(tasks))
     request = Request(job, clips, frames, out)
     status = processes.run("actionpipe.inference.parity.compare", request.to_json())
     return ExitCode(status) if status in list(ExitCode) else ExitCode.FAILED

@@ -84,7 +84,7 @@ def infer(
     from actionpipe.data.user_tables import resolve_competition
     from actionpipe.fusion.chosen import chosen as fusion_of
     from actionpipe.inference.job import InferenceJob
-    from actionpipe.inference.setting import Setting
+    from actionpipe.inference.run_context import RunContext
     from actionpipe.runtime.engines import choose_engine
     from actionpipe.stages.postprocess import postprocess
     from actionpipe.stages.tune import tune as tune_fusion
@@ -107,13 +107,13 @@ def infer(
     if tune:
         # Rules are chosen before the test clips are looked at: what these need depends on the rules.
         held_out = [task for task in tasks if task.scored == "val" or task.kind == "clips"]
-        setting = Setting(workspace, competition, chosen, videos, ("val", *every), protocol)
-        _make(InferenceJob(setting, tuple(held_out)), processes, path, "inference_tune", is_told=is_told)
+        context = RunContext(workspace, competition, chosen, videos, ("val", *every), protocol)
+        _make(InferenceJob(context, tuple(held_out)), processes, path, "inference_tune", is_told=is_told)
         tune_fusion(data, competition_file)
     fused = fusion_of(workspace, competition, as_written=as_written).competition
     rest = [task for task in tasks if not tune or task not in held_out]
-    setting = Setting(workspace, fused, chosen, videos, every, protocol)
-    _make(InferenceJob(setting, tuple(rest)), processes, path, "inference", is_told=is_told)
+    context = RunContext(workspace, fused, chosen, videos, every, protocol)
+    _make(InferenceJob(context, tuple(rest)), processes, path, "inference", is_told=is_told)
     return postprocess(data, competition_file, as_written=as_written, ladder=ladder, allow_unreadable=allow_unreadable)
 
 
@@ -124,17 +124,17 @@ def _make(job: "InferenceJob", processes: Processes, competition_file: Path, not
         UserError: a process stopped, which has said why; or a checkpoint has the classes in another order.
     """
     from actionpipe.inference.class_order import check_class_order
-    from actionpipe.inference.up_to_date import Noted, count_current
+    from actionpipe.inference.up_to_date import UpToDateNote, count_current
 
-    tasks, setting = job.tasks, job.setting
-    noted = Noted(note, tasks, setting, competition_file)
+    tasks, context = job.tasks, job.context
+    noted = UpToDateNote(note, tasks, context, competition_file)
     is_noted = noted.holds()
-    current = len(tasks) if is_noted else count_current(tasks, setting)
-    engine = setting.engine
+    current = len(tasks) if is_noted else count_current(tasks, context)
+    engine = context.engine
     how = f"({engine.name}, {engine.precision})"
     print(f"{len(tasks)} tables of scores and detections, {current} of them current {how}", flush=True)
     if current < len(tasks):
-        for line in check_class_order(tasks, setting.workspace, setting.competition, is_told=is_told):
+        for line in check_class_order(tasks, context.workspace, context.competition, is_told=is_told):
             print(f"note: {line}", flush=True)
         if (status := processes.run("actionpipe.inference.inference_job", job.to_json())) != 0:
             raise failed("inference", status)

@@ -1,7 +1,7 @@
 """Encodes decoded frames as JPEG, all of one size."""
 
 from actionpipe.video.decode import Frame
-from actionpipe.video.planes import Room, jpeg_planes
+from actionpipe.video.planes import PlaneBuffers, jpeg_planes
 
 
 class Encoder:
@@ -16,7 +16,7 @@ class Encoder:
         self.short_side = short_side
         self.size: tuple[int, int] | None = None
         """Width and height of the stored frames; None before the first."""
-        self._room = Room()
+        self._buffers = PlaneBuffers()
 
     def encode(self, frame: Frame) -> bytes:
         """The upright frame as a JPEG file.
@@ -26,7 +26,7 @@ class Encoder:
         """
         if self.size is None:
             self.size = fit(frame.size, self.short_side)
-        planes = jpeg_planes(frame, self.size, self._room)
+        planes = jpeg_planes(frame, self.size, self._buffers)
         if planes is not None:
             import simplejpeg
 

@@ -30,7 +30,7 @@ WIDEN_LUMA = np.array([[255 / 219, -16 * 255 / 219]])
 WIDEN_CHROMA = np.array([[255 / 224, 128 - 128 * 255 / 224]])
 
 
-class Room:
+class PlaneBuffers:
     """Memory that is written to again for each frame: with new memory, a system spends longer on finding pages for it
     than the conversion of a frame takes.
     """
@@ -46,17 +46,17 @@ class Room:
         return held
 
 
-def jpeg_planes(frame: "Frame", size: tuple[int, int], room: Room | None = None) -> Planes | None:
+def jpeg_planes(frame: "Frame", size: tuple[int, int], buffers: PlaneBuffers | None = None) -> Planes | None:
     """The upright frame as planes to be stored in a JPEG file; None when it needs a conversion through RGB.
 
     That is so when ``size`` (width, height) is not the frame's own, when its pixels are not 8-bit 4:2:0 or 4:2:2, when
     its matrix is neither BT.601 nor BT.709 (a stream that does not say is taken for BT.601, as FFmpeg and OpenCV do),
     and when an odd size is to be turned or mirrored, which would part the chroma samples from their pixels.
 
-    The planes may be views of the decoder's memory, or of ``room``: they are not to be written to, and with a ``room``
-    they are gone when it is used again.
+    The planes may be views of the decoder's memory, or of ``buffers``: they are not to be written to, and with
+    ``buffers`` they are gone when these are used again.
     """
-    room = room or Room()
+    buffers = buffers or PlaneBuffers()
     picture = frame.picture
     name = picture.format.name
     turnable = frame.orientation == UPRIGHT or (picture.width % 2 == 0 and picture.height % 2 == 0)
@@ -69,15 +69,15 @@ def jpeg_planes(frame: "Frame", size: tuple[int, int], room: Room | None = None)
         return None
     if name.endswith("422p"):
         luma, blue, red = planes
-        planes = luma, _halve_rows(blue, room, "half blue"), _halve_rows(red, room, "half red")
+        planes = luma, _halve_rows(blue, buffers, "half blue"), _halve_rows(red, buffers, "half red")
     limited = not name.startswith("yuvj") and picture.color_range != FULL_RANGE
     if picture.colorspace == BT709:
-        planes = _convert_bt709(planes, room, limited=limited)
+        planes = _convert_bt709(planes, buffers, limited=limited)
     elif picture.colorspace not in BT601:
         return None
     elif limited:
-        planes = _widen(planes, room)
-    luma, blue, red = _set_upright(planes, frame.orientation, room)
+        planes = _widen(planes, buffers)
+    luma, blue, red = _set_upright(planes, frame.orientation, buffers)
     return _backed(luma), blue, red
 
 
@@ -92,31 +92,31 @@ def _view(picture: "av.VideoFrame") -> Planes | None:
     return luma, blue, red
 
 
-def _halve_rows(plane: Plane, room: Room, name: str) -> Plane:
+def _halve_rows(plane: Plane, buffers: PlaneBuffers, name: str) -> Plane:
     """The mean of every two rows, as libjpeg makes it; an odd last row stays: (H, W) -> (ceil(H / 2), W)."""
     import cv2
 
     if len(plane) % 2:
         plane = cv2.copyMakeBorder(plane, 0, 1, 0, 0, cv2.BORDER_REPLICATE)
     first, second = plane[::2], plane[1::2]
-    halved: Plane = cv2.addWeighted(first, 0.5, second, 0.5, 0, room.plane(name, first.shape))
+    halved: Plane = cv2.addWeighted(first, 0.5, second, 0.5, 0, buffers.plane(name, first.shape))
     return halved
 
 
-def _widen(planes: Planes, room: Room) -> Planes:
+def _widen(planes: Planes, buffers: PlaneBuffers) -> Planes:
     """Limited range (luma 16 to 235, chroma 16 to 240) to full range."""
     import cv2
 
     luma, blue, red = planes
     # Of what rounds and saturates as it should, this takes least time; a table of 256 takes three times as long.
     return (
-        cv2.transform(luma, WIDEN_LUMA, room.plane("wide luma", luma.shape)),
-        cv2.transform(blue, WIDEN_CHROMA, room.plane("wide blue", blue.shape)),
-        cv2.transform(red, WIDEN_CHROMA, room.plane("wide red", red.shape)),
+        cv2.transform(luma, WIDEN_LUMA, buffers.plane("wide luma", luma.shape)),
+        cv2.transform(blue, WIDEN_CHROMA, buffers.plane("wide blue", blue.shape)),
+        cv2.transform(red, WIDEN_CHROMA, buffers.plane("wide red", red.shape)),
     )
 
 
-def _convert_bt709(planes: Planes, room: Room, *, limited: bool) -> Planes:
+def _convert_bt709(planes: Planes, buffers: PlaneBuffers, *, limited: bool) -> Planes:
     """BT.709 in limited or full range to BT.601 in full range.
 
     Luma keeps its own detail and is corrected by what the chroma says, which differs by up to 38 levels.
@@ -126,12 +126,12 @@ def _convert_bt709(planes: Planes, room: Room, *, limited: bool) -> Planes:
     luma, blue, red = planes
     gain, black = (255 / 219, 16) if limited else (1.0, 0)
     correction, new_blue, new_red = (
-        cv2.addWeighted(blue, blue_weight, red, red_weight, offset, room.plane(f"converted {number}", blue.shape))
+        cv2.addWeighted(blue, blue_weight, red, red_weight, offset, buffers.plane(f"converted {number}", blue.shape))
         for number, (blue_weight, red_weight, offset) in enumerate(_bt709_to_bt601(limited))
     )
     # One sample serves two by two pixels, as in FFmpeg; 257 times a byte is it twice: (H / 2, W / 2) -> (H / 2, W)
     doubled = np.multiply(correction, np.uint16(257), dtype=np.uint16).view(np.uint8)[:, : luma.shape[1]]
-    full = room.plane("wide luma", luma.shape)
+    full = buffers.plane("wide luma", luma.shape)
     for first in (0, 1):
         rows = luma[first::2]
         cv2.addWeighted(rows, gain, doubled[: len(rows)], 1, -black * gain - 128, full[first::2])
@@ -167,7 +167,7 @@ def _backed(luma: Plane) -> Plane:
     return padded[:height, :width]
 
 
-def _set_upright(planes: Planes, orientation: Orientation, room: Room) -> Planes:
+def _set_upright(planes: Planes, orientation: Orientation, buffers: PlaneBuffers) -> Planes:
     if orientation == UPRIGHT:
         return planes
     import cv2
@@ -176,13 +176,13 @@ def _set_upright(planes: Planes, orientation: Orientation, room: Room) -> Planes
     if turns:
         code = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}[turns]
         luma, blue, red = (
-            cv2.rotate(plane, code, room.plane(f"turned {number}", plane.shape if turns == 2 else plane.shape[::-1]))
+            cv2.rotate(plane, code, buffers.plane(f"turned {number}", plane.shape if turns == 2 else plane.shape[::-1]))
             for number, plane in enumerate(planes)
         )
         planes = luma, blue, red
     if mirrored:
         luma, blue, red = (
-            cv2.flip(plane, 1, room.plane(f"mirrored {number}", plane.shape)) for number, plane in enumerate(planes)
+            cv2.flip(plane, 1, buffers.plane(f"mirrored {number}", plane.shape)) for number, plane in enumerate(planes)
         )
         planes = luma, blue, red
     return planes

@@ -7,7 +7,7 @@ from pathlib import Path
 from actionpipe.competition.file import DEFAULT, Oversampling, load
 from actionpipe.inference.job import InferenceJob
 from actionpipe.inference.protocol import Protocol
-from actionpipe.inference.setting import Setting
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.tasks import Task
 from actionpipe.runtime.engines import Engine
 from actionpipe.storage.workspace import Workspace
@@ -16,7 +16,7 @@ from actionpipe.storage.workspace import Workspace
 def job(**changes):
     alike = {"classes": ["Wave", "wave", "007"], "rules": [], "oversampling": Oversampling()}
     competition = load(DEFAULT).model_copy(update=alike)
-    setting = {
+    context = {
         "workspace": Workspace(Path(os.fsdecode(b"data \xb0"))),
         "competition": competition,
         "engine": Engine("torch", "fp32", "cpu", lanes=2, threads=3, batch=4, graphs=True),
@@ -25,15 +25,15 @@ def job(**changes):
         "protocol": Protocol(10, 3, "dense", "score"),
     }
     tasks = (Task("clips", "one", 2, "val", "a.pth", "list.txt", "out.csv"),)
-    return InferenceJob(Setting(**setting | changes), tasks)
+    return InferenceJob(RunContext(**context | changes), tasks)
 
 
 def test_a_job_arrives_whole_with_names_that_are_not_utf8_and_classes_that_look_alike():
     for sent in (job(), job(videos=None, exhaustive=(), competition=load(DEFAULT))):
         arrived = InferenceJob.from_json(sent.to_json())
         assert arrived == sent
-        assert [type(rule) for rule in arrived.setting.competition.rules] == [
-            type(rule) for rule in sent.setting.competition.rules
+        assert [type(rule) for rule in arrived.context.competition.rules] == [
+            type(rule) for rule in sent.context.competition.rules
         ]
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from actionpipe.competition.file import load
 from actionpipe.errors import UserError
-from actionpipe.inference import setting
-from actionpipe.inference.setting import Setting
+from actionpipe.inference import run_context
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.tasks import is_current, plan
 from actionpipe.runtime.engines import Engine
 from actionpipe.storage.atomic import digest
@@ -29,8 +29,8 @@ def planned(tiny, folds=None, **more):
 
 def inputs_of(tiny, task, engine=Engine("reference", "fp32", "cpu"), **more):  # noqa: B008
     """What a run that begins now would make the task's table from."""
-    setting._digest.cache_clear()  # one run computes the digest of a file once
-    return Setting(tiny.workspace, load(tiny.root / "competition.yaml"), engine, **more).inputs(task)
+    run_context._digest.cache_clear()  # one run computes the digest of a file once
+    return RunContext(tiny.workspace, load(tiny.root / "competition.yaml"), engine, **more).inputs(task)
 
 
 def trained(tiny, member, fold, content=b"trained"):

@@ -10,9 +10,9 @@ from conftest import CHECKOUT, Tiny
 
 from actionpipe.competition.file import load
 from actionpipe.inference.protocol import Protocol
-from actionpipe.inference.setting import Setting
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.tasks import plan
-from actionpipe.inference.up_to_date import Noted
+from actionpipe.inference.up_to_date import UpToDateNote
 from actionpipe.runtime.engines import Engine
 
 LOADED = """
@@ -29,7 +29,7 @@ def test_what_is_current_is_found_out_without_loading_what_runs_networks():
 
 
 @pytest.fixture(scope="module")
-def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+def context(tmp_path_factory: pytest.TempPathFactory) -> RunContext:
     """Of a run that has left tables; what they hold is of no account here."""
     tiny = Tiny(tmp_path_factory.mktemp("noted") / "data").make()
     tiny.workspace.pretrained.mkdir()
@@ -40,21 +40,21 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
         for path in (Path(task.output), task.record, tiny.workspace.coverage("boxes", 0, task.scored)):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("made")
-    return Setting(tiny.workspace, competition, Engine("torch", "fp32", "cpu"))
+    return RunContext(tiny.workspace, competition, Engine("torch", "fp32", "cpu"))
 
 
-def noted(setting: Setting, tasks: slice = slice(None)) -> Noted:
-    competition_file = setting.workspace.root / "competition.yaml"
-    chosen = plan(setting.workspace, load(competition_file))[tasks]
-    return Noted("inference", chosen, setting, competition_file)
+def noted(context: RunContext, tasks: slice = slice(None)) -> UpToDateNote:
+    competition_file = context.workspace.root / "competition.yaml"
+    chosen = plan(context.workspace, load(competition_file))[tasks]
+    return UpToDateNote("inference", chosen, context, competition_file)
 
 
-def test_a_note_holds_until_a_file_is_another(setting: Setting) -> None:
-    first = noted(setting)
+def test_a_note_holds_until_a_file_is_another(context: RunContext) -> None:
+    first = noted(context)
     assert not first.holds()
     first.write()
-    assert noted(setting).holds()
-    workspace = setting.workspace
+    assert noted(context).holds()
+    workspace = context.workspace
     parts = ("test", "val")
     paths = [
         *(workspace.scores("clips", 0, part).with_suffix(suffix) for part in parts for suffix in (".csv", ".json")),
@@ -69,31 +69,31 @@ def test_a_note_holds_until_a_file_is_another(setting: Setting) -> None:
     for path in paths:
         before = path.read_bytes()
         path.write_bytes(before + b"# ")
-        assert not noted(setting).holds(), path
+        assert not noted(context).holds(), path
         path.write_bytes(before)
     new = workspace.detections("boxes", 1, "test")
     new.write_text("of a fold that this run is not about")
-    assert not noted(setting).holds()
+    assert not noted(context).holds()
     new.unlink()
-    assert noted(setting).holds()
+    assert noted(context).holds()
 
 
-def test_a_note_is_of_one_engine_protocol_fusion_and_set_of_tables(setting: Setting) -> None:
-    first = noted(setting)
+def test_a_note_is_of_one_engine_protocol_fusion_and_set_of_tables(context: RunContext) -> None:
+    first = noted(context)
     if not first.holds():
         first.write()
     others = (
-        replace(setting, engine=Engine("torch", "bf16", "cpu")),
-        replace(setting, protocol=Protocol(clips=10)),
-        replace(setting, exhaustive=("test", "val")),
-        replace(setting, competition=setting.competition.model_copy(update={"thresholds": {"left": 0.5}})),
-        replace(setting, videos=setting.workspace.root),
+        replace(context, engine=Engine("torch", "bf16", "cpu")),
+        replace(context, protocol=Protocol(clips=10)),
+        replace(context, exhaustive=("test", "val")),
+        replace(context, competition=context.competition.model_copy(update={"thresholds": {"left": 0.5}})),
+        replace(context, videos=context.workspace.root),
     )
     for other in others:
         assert not noted(other).holds()
-    assert not noted(setting, slice(1)).holds()
-    assert noted(replace(setting, engine=Engine("torch", "fp32", "cpu", lanes=2))).holds()
+    assert not noted(context, slice(1)).holds()
+    assert noted(replace(context, engine=Engine("torch", "fp32", "cpu", lanes=2))).holds()
     direct = noted(others[-1])
     direct.holds()
     direct.write()
-    assert noted(setting).holds(), "the note was left as it was"
+    assert noted(context).holds(), "the note was left as it was"

@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import CHECKOUT
 
-from actionpipe.openmmlab.deferred_imports import put_off
+from actionpipe.openmmlab.deferred_imports import deferred
 
 MODULES = ("shelf", "shelf.books", "shelf.books.old")
 
@@ -31,7 +31,7 @@ def imported():
 
 
 def test_functions_and_classes_come_when_they_are_called(shelf):
-    with put_off(MODULES):
+    with deferred(MODULES):
         from shelf import books
         from shelf.books.old import Book
     assert imported() == []
@@ -43,19 +43,19 @@ def test_functions_and_classes_come_when_they_are_called(shelf):
 
 def test_what_is_imported_already_stays_as_it_is(shelf):
     real = importlib.import_module("shelf.books")
-    with put_off(MODULES, ("shelf.books",)):
+    with deferred(MODULES, ("shelf.books",)):
         assert importlib.import_module("shelf.books") is real
     assert sys.modules["shelf.books"] is real
 
 
 def test_absent_modules_are_not_found_until_it_is_over(shelf):
-    with put_off((), ("shelf",)), pytest.raises(ImportError):
+    with deferred((), ("shelf",)), pytest.raises(ImportError):
         importlib.import_module("shelf")
     assert importlib.import_module("shelf.books").count() == 0
 
 
 def test_they_come_back_after_an_error_too(shelf):
-    with pytest.raises(RuntimeError), put_off(("shelf",), ("shelf.books",)):
+    with pytest.raises(RuntimeError), deferred(("shelf",), ("shelf.books",)):
         raise RuntimeError
     assert importlib.import_module("shelf.books").count("a") == 1
 

@@ -18,7 +18,7 @@ from actionpipe.inference.parity.outcome import compare_outcome
 from actionpipe.inference.parity.parity_report import Report, show
 from actionpipe.inference.parity.picked_clips import Picked
 from actionpipe.inference.parity.two_sides import Side, by_engine, by_reference
-from actionpipe.inference.setting import Setting
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.tasks import Task
 from actionpipe.runtime.engines import Engine
 from actionpipe.storage.atomic import scratch_folder, write_json
@@ -50,11 +50,11 @@ class Request:
         return cls(InferenceJob.from_data(data["job"]), data["clips"], data["frames"], out)
 
 
-def compare(setting: Setting, tasks: Sequence[Task], clips: int, frames: int) -> Report:
-    """Run the reference and the setting's engine for every task, and compare what they find.
+def compare(context: RunContext, tasks: Sequence[Task], clips: int, frames: int) -> Report:
+    """Run the reference and the context's engine for every task, and compare what they find.
 
     Args:
-        setting: its engine is compared; its ``videos`` are for that engine only.
+        context: its engine is compared; its ``videos`` are for that engine only.
         tasks: of one fold and one list of clips.
         clips: at most so many, 1 or more.
         frames: at most so many for the detector, 1 or more.
@@ -63,41 +63,41 @@ def compare(setting: Setting, tasks: Sequence[Task], clips: int, frames: int) ->
         UserError: a checkpoint does not fit, the list is empty, or frames or videos are missing.
     """
     with scratch_folder() as scratch:
-        picked = Picked(setting, tasks[0], clips, frames, scratch)
+        picked = Picked(context, tasks[0], clips, frames, scratch)
         # All of the reference first: the processes that it forks for reading must not inherit the engine's threads.
-        reference = [by_reference(task, setting, picked) for task in tasks]
-        with _threads(setting.engine):
-            engine = [by_engine(_linked(task, scratch), setting, picked) for task in tasks]
+        reference = [by_reference(task, context, picked) for task in tasks]
+        with _threads(context.engine):
+            engine = [by_engine(_linked(task, scratch), context, picked) for task in tasks]
     scores = {task.member: one.table for task, one in zip(tasks, engine, strict=True) if task.kind == "clips"}
     wanted = {task.member: one.table for task, one in zip(tasks, reference, strict=True) if task.kind == "clips"}
     speeds = [Speed(one.seconds, other.seconds) for one, other in zip(engine, reference, strict=True)]
     boxes = None
     if tasks[-1].kind == "frames":  # the only detector comes last
-        boxes = _compare_boxes(tasks[-1], setting, picked, engine[-1], reference[-1])
+        boxes = _compare_boxes(tasks[-1], context, picked, engine[-1], reference[-1])
     return Report(
-        setting.engine,
+        context.engine,
         tasks[0].fold,
         tasks[0].scored,
         [clip.video for clip in picked.clips],
-        setting.videos is not None,
+        context.videos is not None,
         [
             compare_scores(task.member, scores[task.member], wanted[task.member], speed)
             for task, speed in zip(tasks, speeds, strict=True)
             if task.kind == "clips"
         ],
         boxes,
-        compare_outcome(setting.workspace, setting.competition, tasks[0].fold, tasks[0].scored, scores, wanted),
+        compare_outcome(context.workspace, context.competition, tasks[0].fold, tasks[0].scored, scores, wanted),
     )
 
 
-def _compare_boxes(task: Task, setting: Setting, picked: Picked, engine: Side, reference: Side) -> BoxAgreement:
+def _compare_boxes(task: Task, context: RunContext, picked: Picked, engine: Side, reference: Side) -> BoxAgreement:
     videos = [clip.video for clip, _ in picked.frames]
     return BoxAgreement(
         task.member,
         sum(len(numbers) for _, numbers in picked.frames),
         len(videos),
         match_boxes(engine.table, reference.table),
-        compare_counts(engine.table, reference.table, setting.competition.rules, videos),
+        compare_counts(engine.table, reference.table, context.competition.rules, videos),
         Speed(engine.seconds, reference.seconds),
     )
 
@@ -137,7 +137,7 @@ def run_request(argument: str) -> ExitCode:
     activation.activate()
     registration.register()
     request = Request.from_json(argument)
-    report = compare(request.job.setting, request.job.tasks, request.clips, request.frames)
+    report = compare(request.job.context, request.job.tasks, request.clips, request.frames)
     show(report)
     if request.out is not None:
         write_json(request.out, report.to_record())

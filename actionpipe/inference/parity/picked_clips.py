@@ -8,7 +8,7 @@ from actionpipe.data.lists import read_list, write_list
 from actionpipe.data.video_index import name_of_directory
 from actionpipe.errors import UserError
 from actionpipe.inference.clips import Clip, listed_clips
-from actionpipe.inference.setting import Setting
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.tasks import Task
 from actionpipe.storage.atomic import digest
 from actionpipe.storage.manifest import Manifest
@@ -23,15 +23,15 @@ FRAME_CLIPS = 4
 class Picked:
     """Some clips of a list, and some frames of a few of them for the detector."""
 
-    def __init__(self, setting: Setting, task: Task, clips: int, frames: int, scratch: Path) -> None:
+    def __init__(self, context: RunContext, task: Task, clips: int, frames: int, scratch: Path) -> None:
         """Pick at most ``clips`` and ``frames``, spread evenly over the task's list and over the clips.
 
         Raises:
-            UserError: the list is empty, or the setting's videos are not those that the frames were extracted from.
+            UserError: the list is empty, or the context's videos are not those that the frames were extracted from.
         """
-        self.setting, self.scratch = setting, scratch
+        self.context, self.scratch = context, scratch
         self.part = part_of(task.scored)
-        self.root = setting.workspace.frames(self.part)
+        self.root = context.workspace.frames(self.part)
         listed = list(dict.fromkeys(read_list(Path(task.clips))))
         if not listed:
             raise UserError(f"{task.clips} has not one clip to compare; run: python preprocess.py")
@@ -39,10 +39,10 @@ class Picked:
         """Of the list: what the reference reads."""
         self.list = scratch / "clips.txt"
         write_list(self.list, self.lines)
-        self.clips = listed_clips(setting.workspace, setting.competition, self.part, self.list)
+        self.clips = listed_clips(context.workspace, context.competition, self.part, self.list)
         """What the engine reads, in the same order: extracted frames, or the videos."""
-        if setting.videos is not None:
-            self.clips = self._from_videos(setting.videos)
+        if context.videos is not None:
+            self.clips = self._from_videos(context.videos)
         self.frames = self._frames(frames)
         """Of a few clips: the numbers of the frames for the detector, ascending from 1."""
 
@@ -63,7 +63,7 @@ class Picked:
 
     def coco(self, classes: Sequence[str]) -> Coco:
         """The frames for the detector of these ``classes``, in order, for the reference."""
-        workspace, competition = self.setting.workspace, self.setting.competition
+        workspace, competition = self.context.workspace, self.context.competition
         names, manifest = name_of_directory(workspace, competition, self.part), Manifest.read(self._manifest)
         content = frames_coco(self.lines, manifest, names, classes)
         wanted = {(clip.video, number) for clip, numbers in self.frames for number in numbers}
@@ -117,4 +117,4 @@ class Picked:
 
     @property
     def _manifest(self) -> Path:
-        return self.setting.workspace.manifest(self.part)
+        return self.context.workspace.manifest(self.part)

@@ -16,7 +16,7 @@ from actionpipe.inference import reference
 from actionpipe.inference.clips import Clip
 from actionpipe.inference.network_inputs import ClipInput, FrameInput
 from actionpipe.inference.parity.picked_clips import Picked
-from actionpipe.inference.setting import Setting
+from actionpipe.inference.run_context import RunContext
 from actionpipe.inference.tasks import Task
 from actionpipe.runtime.work_queue import work_through
 from actionpipe.storage.atomic import write_json
@@ -41,7 +41,7 @@ class Side:
     """For one clip (member) or frame (detector); reading counts, loading and compiling networks do not."""
 
 
-def by_reference(task: Task, setting: Setting, picked: Picked) -> Side:
+def by_reference(task: Task, context: RunContext, picked: Picked) -> Side:
     """Run mmengine's test loop over the extracted frames of the clips picked.
 
     Raises:
@@ -49,13 +49,13 @@ def by_reference(task: Task, setting: Setting, picked: Picked) -> Side:
     """
     from actionpipe.recipes import recipe as recipes
 
-    model, checkpoint, device = setting.model(task), Path(task.checkpoint), setting.engine.device
+    model, checkpoint, device = context.model(task), Path(task.checkpoint), context.engine.device
     title = f"reference {task.member}"
     if isinstance(model, Member):
         batch = recipes.load(model.recipe, model.overrides).test_batch
-        scores = reference.score_clips(model, setting.competition, checkpoint, picked.list, picked.root, device, title)
+        scores = reference.score_clips(model, context.competition, checkpoint, picked.list, picked.root, device, title)
         return Side(
-            _probabilities([scores[line.directory] for line in picked.lines], setting, picked),
+            _probabilities([scores[line.directory] for line in picked.lines], context, picked),
             _loop_seconds(len(scores), batch),
         )
     coco, file = picked.coco(model.classes), picked.scratch / "frames.json"
@@ -65,19 +65,19 @@ def by_reference(task: Task, setting: Setting, picked: Picked) -> Side:
     return Side(_boxes(found, model, picked), _loop_seconds(len(boxes), 1))
 
 
-def by_engine(task: Task, setting: Setting, picked: Picked) -> Side:
-    """Run the setting's engine over the clips picked, in the way that inference does.
+def by_engine(task: Task, context: RunContext, picked: Picked) -> Side:
+    """Run the context's engine over the clips picked, in the way that inference does.
 
     Raises:
         UserError: the checkpoint does not fit, or a clip cannot be read.
     """
     from actionpipe.recipes import recipe as recipes
 
-    model: Member | Detector = setting.model(task)
+    model: Member | Detector = context.model(task)
     recipe = recipes.load(model.recipe, model.overrides)
-    run = _Lanes(setting, f"{setting.engine.name} {task.member}")
+    run = _Lanes(context, f"{context.engine.name} {task.member}")
     if isinstance(model, Member):
-        recogniser, clip_input = setting.recogniser(task, recipe), ClipInput(recipe)
+        recogniser, clip_input = context.recogniser(task, recipe), ClipInput(recipe)
 
         def pack(clip: Clip) -> Any:
             try:
@@ -88,10 +88,10 @@ def by_engine(task: Task, setting: Setting, picked: Picked) -> Side:
             return packed
 
         rows, seconds = run(picked.clips, pack, lambda packed: packed.shape, recogniser.score)
-        return Side(_probabilities(rows, setting, picked), seconds / len(rows))
+        return Side(_probabilities(rows, context, picked), seconds / len(rows))
 
     recipes.set_detector_classes(recipe, model)
-    detector, frame_input, batch = setting.detector(task, recipe), FrameInput(recipe), setting.engine.batch
+    detector, frame_input, batch = context.detector(task, recipe), FrameInput(recipe), context.engine.batch
 
     def look(frames: Sequence[Any]) -> "list[NDArray[Any]]":
         return [rows for at in range(0, len(frames), batch) for rows in detector.detect(list(frames[at : at + batch]))]
@@ -109,8 +109,8 @@ def by_engine(task: Task, setting: Setting, picked: Picked) -> Side:
 class _Lanes:
     """Works through items on the engine's lanes, by the clock."""
 
-    def __init__(self, setting: Setting, title: str) -> None:
-        self.setting, self.title = setting, title
+    def __init__(self, context: RunContext, title: str) -> None:
+        self.context, self.title = context, title
 
     def __call__(
         self,
@@ -134,7 +134,7 @@ class _Lanes:
         def work(place: int) -> None:
             found[place] = find(read(items[place]))
 
-        places, lanes, prepare = range(len(items)), self.setting.engine.lanes, self.setting.prepare_thread()
+        places, lanes, prepare = range(len(items)), self.context.engine.lanes, self.context.prepare_thread()
         started = time.monotonic()
         work_through(places, work, lanes, title=self.title, unit="clips", prepare_thread=prepare)
         return [found[place] for place in places], time.monotonic() - started
@@ -148,9 +148,9 @@ def _loop_seconds(items: int, batch: int) -> float:
     return float(history[-math.ceil(items / batch) :].sum()) / items
 
 
-def _probabilities(rows: "Sequence[NDArray[Any]]", setting: Setting, picked: Picked) -> pd.DataFrame:
+def _probabilities(rows: "Sequence[NDArray[Any]]", context: RunContext, picked: Picked) -> pd.DataFrame:
     videos = pd.Index([clip.video for clip in picked.clips], dtype=object)
-    return pd.DataFrame(rows, index=videos, columns=setting.competition.class_names)
+    return pd.DataFrame(rows, index=videos, columns=context.competition.class_names)
 
 
 def _boxes(of_frames: "Iterable[NDArray[Any]]", detector: Detector, picked: Picked) -> pd.DataFrame:

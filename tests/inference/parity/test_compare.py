@@ -16,7 +16,7 @@ from actionpipe.inference.clip_scorer import ClipScorer
 from actionpipe.inference.frame_detector import Boxes
 from actionpipe.inference.parity.compare import compare
 from actionpipe.inference.parity.picked_clips import FRAME_CLIPS, Picked
-from actionpipe.inference.setting import Setting
+from actionpipe.inference.run_context import RunContext
 from actionpipe.runtime.engines import Engine
 from actionpipe.stages.check_parity import tasks_of
 from actionpipe.stages.extract import extract
@@ -36,15 +36,15 @@ def given(tmp_path_factory, random_weights):
     return tiny
 
 
-def setting_of(tiny, videos=None):
+def context_of(tiny, videos=None):
     competition = load(tiny.root / "competition.yaml")
-    return Setting(tiny.workspace, competition, Engine("torch", "fp32", "cpu", lanes=2), videos)
+    return RunContext(tiny.workspace, competition, Engine("torch", "fp32", "cpu", lanes=2), videos)
 
 
 def run(tiny, member=None, *, clips=3, frames=6, scored="test", videos=None):
-    setting = setting_of(tiny, videos)
-    tasks = tasks_of(tiny.workspace, setting.competition, member, None, scored)
-    return compare(setting, tasks, clips, frames)
+    context = context_of(tiny, videos)
+    tasks = tasks_of(tiny.workspace, context.competition, member, None, scored)
+    return compare(context, tasks, clips, frames)
 
 
 def content(folder):
@@ -149,42 +149,42 @@ def test_videos_that_the_frames_are_not_of_are_refused(filmed, tmp_path, change)
     else:
         lines = tiny.workspace.test_list.read_text().replace(f"t1_frames {FRAMES + 1} ", f"t1_frames {FRAMES} ")
         tiny.workspace.test_list.write_text(lines)
-    setting = setting_of(tiny, videos)
-    task = tasks_of(tiny.workspace, setting.competition, "clips", None, "test")[0]
+    context = context_of(tiny, videos)
+    task = tasks_of(tiny.workspace, context.competition, "clips", None, "test")[0]
     words = {"missing": "is not there, of which", "other": "is not the file of which", "longer": "11 frames .* but 10"}
     with pytest.raises(UserError, match=words[change]):
-        picked = Picked(setting, task, 3, 3, tmp_path)
+        picked = Picked(context, task, 3, 3, tmp_path)
         for clip, numbers in picked.frames:
             picked.read(clip, numbers)
 
 
 def test_clips_and_frames_are_spread_evenly(given, tmp_path):
-    setting = setting_of(given)
-    (task,) = tasks_of(given.workspace, setting.competition, "clips", None, "val")
+    context = context_of(given)
+    (task,) = tasks_of(given.workspace, context.competition, "clips", None, "val")
     listed = given.workspace.val_list(0).read_text().splitlines()
-    picked = Picked(setting, task, 2, 5, tmp_path)
+    picked = Picked(context, task, 2, 5, tmp_path)
     assert picked.list.read_text().splitlines() == [listed[len(listed) // 4], listed[3 * len(listed) // 4]]
     assert [numbers for _, numbers in picked.frames] == [[2, 6, 9], [3, 8]]
     assert len(picked.coco(["ball"])["images"]) == 5
 
 
 def test_of_short_clips_more_are_taken_until_there_are_as_many_frames_as_asked_for(given, tmp_path):
-    setting = setting_of(given)
-    (task,) = tasks_of(given.workspace, setting.competition, "clips", None, "val")
+    context = context_of(given)
+    (task,) = tasks_of(given.workspace, context.competition, "clips", None, "val")
     short = tmp_path / "short.txt"
     listed = read_list(given.workspace.val_list(0))
     write_list(short, [replace(line, frames=1) for line in listed])
     task = type(task)(**{**vars(task), "clips": str(short)})
     assert len(listed) > FRAME_CLIPS
     for asked in (1, FRAME_CLIPS + 1, len(listed), 100):
-        picked = Picked(setting, task, 100, asked, tmp_path)
+        picked = Picked(context, task, 100, asked, tmp_path)
         assert [numbers for _, numbers in picked.frames] == [[1]] * min(asked, len(listed))
 
 
 def test_an_empty_list_is_told_about(given, tmp_path):
-    setting = setting_of(given)
-    (task,) = tasks_of(given.workspace, setting.competition, "clips", None, "test")
+    context = context_of(given)
+    (task,) = tasks_of(given.workspace, context.competition, "clips", None, "test")
     empty = tmp_path / "empty.txt"
     empty.write_text("")
     with pytest.raises(UserError, match=r"empty\.txt has not one clip to compare; run: python preprocess\.py"):
-        Picked(setting, type(task)(**{**vars(task), "clips": str(empty)}), 3, 3, tmp_path)
+        Picked(context, type(task)(**{**vars(task), "clips": str(empty)}), 3, 3, tmp_path)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Setting:
+class RunContext:
     """One run of inference."""
 
     workspace: Workspace
