@@ -209,6 +209,8 @@ CALLS = {
 """What runs, imports, unpickles or fetches."""
 KNOWN = {
     ("actionpipe/fusion/pickled_scores.py", "pickle.Unpickler"),  # _Reader, which knows arrays alone
+    ("actionpipe/cli.py", "importlib.import_module"),  # stages that the source names
+    ("actionpipe/openmmlab/registration.py", "importlib.import_module"),  # modules that the source names
     ("actionpipe/openmmlab/deferred_imports.py", "importlib.import_module"),  # modules that the source names
     ("actionpipe/training/loading.py", "pickle.loads"),  # batches between a loader's process and ours
     ("actionpipe/openmmlab/numpy2.py", "importlib.import_module"),

@@ -47,7 +47,6 @@ def tune(
         UserError: there are no validation scores or detections, or the detector has not looked at every frame.
     """
     from actionpipe.fusion.source_files import tuning_sources
-    from actionpipe.metrics.registry import METRICS
     from actionpipe.tuning.tuning_output import show
 
     if not 0 <= confidence < 1:
@@ -62,16 +61,26 @@ def tune(
     if said is None:
         read = unchanged.digests(sources)
         said, made = _tune(workspace, written, flag, confidence=confidence, seed=seed)
+        said["note"] = _note(written)
         noted.write(read, made, said)
     else:
         print(unchanged.SAID)
-    if written.rules and not METRICS[written.metric].needs_labels:
-        print(
-            f"note: {written.metric} looks at probabilities, which rules do not change: no rule can show a gain by it, "
-            "so none is kept unless the competition file stays as it is"
-        )
+    if said.get("note"):
+        print(f"note: {said['note']}")
     show(said["leaderboard"], atomic.read_record(workspace.tuning) or {}, workspace.fusion)
     return ExitCode.OK
+
+
+def _note(written: Competition) -> str | None:
+    """What is to be known of the metric, if anything."""
+    from actionpipe.metrics.registry import METRICS
+
+    if not written.rules or METRICS[written.metric].needs_labels:
+        return None
+    return (
+        f"{written.metric} looks at probabilities, which rules do not change: no rule can show a gain by it, so none "
+        "is kept unless the competition file stays as it is"
+    )
 
 
 def _tune(
