@@ -32,11 +32,13 @@ def finish(app: Callable[..., Any]) -> None:
 
 
 def work(function: Callable[[str], Any]) -> int:
-    """Call what a process that a stage has started is for, with the process's only argument; the exit code."""
+    """Call what a process that a stage has started is for, with the job that it was handed; the exit code."""
+    from actionpipe.runtime.processes import received
+
     stopping.obey()
 
     def app(**_: Any) -> Any:
-        return function(sys.argv[1])
+        return function(received(sys.argv[1]))
 
     return guarded(app)
 

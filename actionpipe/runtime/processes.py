@@ -1,16 +1,23 @@
 """How a stage's work is spread over processes: one on the CPU, or torchrun's on N GPUs or N gloo processes."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from actionpipe.errors import ExitCode, FailedError, UserError
 from actionpipe.runtime import stopping
-from actionpipe.storage import locks
-from actionpipe.storage.reading import whole_number
+from actionpipe.storage import locks, reading
+from actionpipe.storage.atomic import scratch_folder
+
+MOST_ARGUMENT = 2**16
+"""Letters of a job on the command line. Linux takes 128 KiB as one argument; a job names every class and table."""
+_FILE = "@"
+"""Stands before the path of a file that holds the job."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +36,21 @@ class Processes:
     at_once: int = 1
 
     def run(self, module: str, *arguments: str) -> int:
-        """Run ``python -m module arguments`` in these processes, their output ours; the exit status."""
-        with stopping.deaf():
-            started = subprocess.Popen(
-                self.command(module, *arguments), env=self.environment(), pass_fds=locks.descriptors()
-            )
-        try:
-            return started.wait()
-        except BaseException:
-            started.kill()  # what it started ends with it
-            raise
+        """Run ``python -m module arguments`` in these processes, their output ours; the exit status.
+
+        Arguments may be of any length, as jobs are in JSON: ``received`` gives each of them back there.
+        """
+        with contextlib.ExitStack() as stack:
+            handed = [stack.enter_context(_handed(argument)) for argument in arguments]
+            with stopping.deaf():
+                started = subprocess.Popen(
+                    self.command(module, *handed), env=self.environment(), pass_fds=locks.descriptors()
+                )
+            try:
+                return started.wait()
+            except BaseException:
+                started.kill()  # what it started ends with it
+                raise
 
     def command(self, module: str, *arguments: str) -> list[str]:
         """The command that runs ``python -m module arguments`` in these processes."""
@@ -73,6 +85,25 @@ class Processes:
             environment.setdefault("MALLOC_MMAP_MAX_", "0")
             environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**40))
         return environment
+
+
+@contextlib.contextmanager
+def _handed(job: str) -> Iterator[str]:
+    """The argument by which processes get a job: itself, or where it can be read meanwhile when it is long."""
+    if len(job) <= MOST_ARGUMENT:
+        yield job
+        return
+    with scratch_folder() as folder:
+        path = folder / "job.json"
+        path.write_text(job, encoding="utf-8")
+        yield f"{_FILE}{path}"
+
+
+def received(argument: str) -> str:
+    """The job that a process was handed by its ``argument``."""
+    if not argument.startswith(_FILE):  # as no JSON does
+        return argument
+    return reading.read_text(Path(argument.removeprefix(_FILE)))
 
 
 def failed(what: str, status: int, hint: str = "") -> UserError:
@@ -135,7 +166,7 @@ def choose(
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     text = environment.get(name, str(default))
-    number = whole_number(text)
+    number = reading.whole_number(text)
     if number is None:
         raise UserError(f"the environment variable {name} must be a whole number, found '{text}'")
     return number

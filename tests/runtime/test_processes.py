@@ -1,12 +1,15 @@
+import hashlib
+import json
 import os
 import sys
+import tempfile
 
 import pytest
 import torch
 from conftest import CHECKOUT
 
 from actionpipe.errors import FailedError, UserError
-from actionpipe.runtime.processes import Processes, choose, failed
+from actionpipe.runtime.processes import MOST_ARGUMENT, Processes, choose, failed
 
 
 def without_gpus(monkeypatch):
@@ -160,3 +163,30 @@ def test_only_what_the_processes_called_wrong_input_is(status, kind, words):
     assert type(error) is kind
     assert words in str(error)
     assert "the same command goes on" in str(error)
+
+
+JOB = """
+import hashlib
+import sys
+import tempfile
+from pathlib import Path
+from actionpipe.runtime.command import work
+
+def note(text):
+    Path(sys.argv[0]).with_suffix(f".{len(sys.argv[1]) > 70_000}").write_text(hashlib.sha256(text.encode()).hexdigest())
+
+sys.exit(work(note))
+"""
+
+
+@pytest.mark.parametrize("letters", [10, MOST_ARGUMENT, MOST_ARGUMENT + 1, 300_000])
+def test_a_job_of_any_length_arrives_as_it_was(tmp_path, monkeypatch, letters):
+    (tmp_path / "one_job.py").write_text(JOB)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(CHECKOUT)]))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    job = json.dumps("é" * (letters // 6)).ljust(letters)
+    assert Processes("cpu", 1).run("one_job", job) == 0
+    assert (tmp_path / "one_job.False").read_text() == hashlib.sha256(job.encode()).hexdigest()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != "") == ["one_job.False", "one_job.py"]
+    assert not list(tmp_path.rglob("job.json"))
